@@ -1,0 +1,106 @@
+"""What the spec decides, read once at start into frozen values (see ``server/policies.py``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True)
+class GuessPolicy:
+    """Budget of a secret that can be guessed for ever: ``free`` guesses, then growing delays.
+
+    After ``free`` wrong guesses in a row the next one waits ``delay``, then ``delay * factor``
+    and so on up to ``max_delay``; ``lock_after`` in a row locks (None: never).
+    ``account_free`` is the ceiling of one account over all addresses, and
+    ``known_address_max_delay`` the longest delay for an address the account has signed in from.
+    Source: RFC 4226 section 7.3, NIST 800-63B-4 section 3.2.2.
+    """
+
+    free: int
+    delay: timedelta
+    factor: int
+    max_delay: timedelta
+    lock_after: int | None = None
+    account_free: int | None = None
+    known_address_max_delay: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CountPolicy:
+    """Budget of a short-lived thing (challenge, enrolment): wrong guesses until it is gone."""
+
+    max_wrong: int
+    max_open: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """The guess budgets that one operation's ``x-attempts`` names."""
+
+    password: GuessPolicy | None = None
+    totp: GuessPolicy | None = None
+    backup_code: GuessPolicy | None = None
+    enrolment: CountPolicy | None = None
+    challenge: CountPolicy | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assurance:
+    """``x-assurance``: level ``aal1``, ``aal2`` or ``highest`` (NIST 800-63B-4 4.1.2.1)."""
+
+    level: str
+    max_age: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OperationPolicy:
+    """Everything one operation's extensions say to the rules."""
+
+    assurance: Assurance | None = None
+    attempts: Attempts = field(default_factory=Attempts)
+
+
+@dataclass(frozen=True, slots=True)
+class TotpParameters:
+    """``x-totp``: algorithm, digits, period in seconds, window in steps each way, secret bytes."""
+
+    algorithm: str
+    digits: int
+    period: int
+    window: int
+    secret_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class BackupCodeFormat:
+    """The ECMA-262 pattern of a backup code and how many make a set."""
+
+    pattern: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """``x-ttl`` of what the schemas describe.
+
+    ``refresh_token`` is the idle life of a session, ``session`` its absolute one.
+    """
+
+    challenge: timedelta
+    access_token: timedelta
+    refresh_token: timedelta
+    session: timedelta
+    enrolment: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """All that the spec decides for the rules."""
+
+    totp: TotpParameters
+    backup_codes: BackupCodeFormat
+    lifetimes: Lifetimes
+    operations: Mapping[str, OperationPolicy] = MappingProxyType({})
