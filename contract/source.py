@@ -19,13 +19,10 @@ import yaml
 
 from contract.diagnostics import Diagnostic, Location, error
 
-try:
-    from yaml import CSafeLoader as _Loader
-except ImportError:  # pragma: no cover - PyYAML built without libyaml
-    from yaml import SafeLoader as _Loader  # type: ignore[assignment]
-
 JsonValue = Any
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where PyYAML was built with it
 _PLAIN_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
+_TEMPLATE = re.compile(r"\{[{%#]")  # Connexion renders the root, and only the root, with Jinja
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
@@ -107,6 +104,8 @@ class Sources:
         text = self.text(file)
         if text is None:
             return None
+        if file == self.root:
+            self._say_templates(file, text)
         try:
             tree = _compose(text)
         except yaml.MarkedYAMLError as exc:
@@ -120,6 +119,11 @@ class Sources:
             self._say(file, 1, 1, "the file is empty")
             return None
         return _Builder(file, self.diagnostics).build(tree)
+
+    def _say_templates(self, file: str, text: str) -> None:
+        for found in _TEMPLATE.finditer(text):
+            place = _line_and_column(text[: found.start()])
+            self._say(file, *place, f'"{found[0]}" in the root is read as a Jinja template')
 
     def _say_syntax(self, file: str, text: str, exc: yaml.MarkedYAMLError) -> None:
         mark = exc.problem_mark or exc.context_mark

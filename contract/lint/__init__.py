@@ -1,0 +1,16 @@
+"""The house rules of a spec, over its bundle."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from contract.diagnostics import Diagnostic, Severity
+from contract.extensions import Registry
+
+if TYPE_CHECKING:
+    from contract.bundle import Bundle
+
+
+def lint(bundle: Bundle, registry: Registry, examples: Severity = "warning") -> list[Diagnostic]:
+    """Every breach of a house rule; `examples` is the severity of one that does not fit."""
+    return []
