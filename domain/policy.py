@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from types import MappingProxyType
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,4 +102,4 @@ class Policies:
     totp: TotpParameters
     backup_codes: BackupCodeFormat
     lifetimes: Lifetimes
-    operations: Mapping[str, OperationPolicy] = MappingProxyType({})
+    operations: Mapping[str, OperationPolicy] = field(default_factory=dict)
