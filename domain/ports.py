@@ -38,6 +38,15 @@ class Users(Protocol):
     def get(self, user_id: str) -> User | None:
         """The user with this id, active or not."""
 
+    def lock(self, user_id: str) -> User | None:
+        """The user with this id, the row locked for this transaction where the engine can.
+
+        Every act that changes an account's factors, challenges or sessions starts with it, so that
+        a login which has checked the old password cannot open a session behind the back of a
+        password change. Locks are taken in one order: user, factor and codes, budgets, challenges,
+        sessions.
+        """
+
     def by_key(self, username_key: str) -> User | None:
         """The user with this username key, active or not."""
 
