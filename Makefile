@@ -21,3 +21,41 @@ setup: $(STAMP) ## Make the environment in .venv from the hashed lock
 lock: setup ## Resolve pyproject.toml into requirements.lock again
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes \
 	    --no-header --no-annotate pyproject.toml -o requirements.lock
+
+.PHONY: run
+run: setup ## Serve on http://127.0.0.1:8080 with SQLite (docs at /docs, bundle at /openapi.json)
+	$(BIN)/countersign serve --host 127.0.0.1 --port 8080
+
+.PHONY: test
+test: setup ## Run the whole test suite
+	$(BIN)/python -m pytest
+
+.PHONY: spec
+spec: setup ## Lint the spec, examples included, and validate the bundle as OpenAPI 3.0
+	$(BIN)/countersign spec lint
+	mkdir -p build
+	$(BIN)/countersign spec bundle > build/openapi.json
+	$(BIN)/openapi-spec-validator build/openapi.json
+
+.PHONY: lint
+lint: setup ## ruff, mypy, import rule, function lengths
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_house.py
+
+.PHONY: format
+format: setup ## Format the code
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+.PHONY: check
+check: lint spec test contract ## What CI runs
+
+.PHONY: bench
+bench: setup ## Measure against stock Connexion and bare Flask; writes docs/benchmarks.md
+	$(BIN)/python -m tests.bench
+
+.PHONY: clean
+clean: ## Remove the environment and what was built (not var/, which holds data and keys)
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Composition: settings, keys, policies, the application, the command line, the HTTP server."""

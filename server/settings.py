@@ -1,0 +1,97 @@
+"""Settings: ``COUNTERSIGN_*`` environment variables, read once into one frozen object."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "COUNTERSIGN_"
+
+Network = IPv4Network | IPv6Network
+
+
+class SettingsError(Exception):
+    """The environment holds a setting that is unknown, malformed or too weak.
+
+    ``str()`` is one line a problem; it names variables and rules, never values.
+    """
+
+
+class Settings(BaseSettings):
+    """One attribute a variable; the README's table describes each."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True
+    )
+
+    env: Literal["development", "production"] = "development"
+    database_url: str = "sqlite:///var/countersign.db"
+    spec: Path = Path("spec/openapi.yaml")
+    issuer: Annotated[str, Field(pattern=r"^https?://[^\s/]+[^\s]*$")] = "http://localhost:8080"
+    audience: Annotated[str, Field(min_length=1)] = "countersign"
+    totp_issuer: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^:\x00-\x1f]+$")] = (
+        "Countersign"
+    )
+    key_dir: Path = Path("var/keys")
+    contract: Literal["enforce", "report"] = "enforce"
+    registration: Literal["open", "closed"] = "open"
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
+    redis_url: str | None = None
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split_networks(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+
+    @field_validator("redis_url")
+    @classmethod
+    def _refuse_redis(cls, value: str | None) -> str | None:
+        if value is not None:
+            # Nothing shares state through Redis yet; a setting without effect would be a trap.
+            raise ValueError("is reserved: this version keeps all shared state in the database")
+        return value
+
+    @model_validator(mode="after")
+    def _refuse_weak_production(self) -> Self:
+        if self.env != "production":
+            return self
+        if not self.issuer.startswith("https://"):
+            raise ValueError("COUNTERSIGN_ISSUER must be an https URL in production")
+        if self.contract != "enforce":
+            raise ValueError("COUNTERSIGN_CONTRACT must be enforce in production")
+        return self
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from ``environ`` (the process environment where None).
+
+    Raises SettingsError listing every problem at once, unknown ``COUNTERSIGN_*`` names included.
+    """
+    names = os.environ if environ is None else environ
+    given = {
+        name[len(PREFIX) :].lower(): value
+        for name, value in names.items()
+        if name.startswith(PREFIX)
+    }
+    unknown = sorted(set(given) - set(Settings.model_fields))
+    problems = [f"{PREFIX}{name.upper()}: unknown setting" for name in unknown]
+    try:
+        settings = Settings(**{name: given[name] for name in given if name not in unknown})
+    except ValidationError as error:
+        problems += [_line(item["loc"], item["msg"]) for item in error.errors()]
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return settings
+
+
+def _line(location: tuple[int | str, ...], message: str) -> str:
+    text = message.removeprefix("Value error, ")
+    return f"{PREFIX}{str(location[0]).upper()}: {text}" if location else text
