@@ -192,8 +192,9 @@ class _Writer:
         """The pointer of a target's component in the bundle, which is put in line if it is new."""
         section, name = SECTIONS[kind], target.name
         pointer = f"/components/{section}/{name}"
-        owner = self._owners.setdefault((section, name), target)
-        if owner is target:
+        owner = self._owners.get((section, name))
+        if owner is None:
+            self._owners[section, name] = target
             self._pending.append((kind, target))
             if not _COMPONENT_NAME.fullmatch(name):
                 self._error(ref, f'"{name}" cannot name a component: use letters, digits, . _ -')

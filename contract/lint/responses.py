@@ -1,0 +1,64 @@
+"""Rules of responses and their headers, and of links."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+
+from contract.lint.lens import Found, Lens, join
+
+# RFC 9110 sections 11.6.1, 10.2.1 and RFC 6585 section 4; the request id is the house's own.
+_EVERY = ("X-Request-ID",)
+_BY_STATUS = {"401": ("WWW-Authenticate",), "405": ("Allow",), "429": ("Retry-After",)}
+_BY_NAME = {"MethodNotAllowed": ("Allow",), "Options": ("Allow",)}
+_WITHOUT_BODY = frozenset({"204", "304"})
+
+# Names that a header one letter off was surely meant to have.
+_COMMON = (
+    *("Age", "Allow", "Cache-Control", "Content-Disposition", "Content-Language", "Deprecation"),
+    *("ETag", "Expires", "Last-Modified", "Link", "Location", "RateLimit", "RateLimit-Policy"),
+    *("Retry-After", "Sunset", "Vary", "WWW-Authenticate", "X-Content-Type-Options"),
+    *("X-Request-ID", "Strict-Transport-Security", "Content-Security-Policy", "Referrer-Policy"),
+)
+_FOLDED = {name.lower(): name for name in _COMMON}
+
+
+def check(lens: Lens) -> None:
+    for response in lens.objects["response"]:
+        _needs(lens, response, _EVERY, "every reply")
+        _header_names(lens, response)
+    for status, response in _by_status(lens):
+        _needs(lens, response, _BY_STATUS.get(status, ()), status)
+        if status in _WITHOUT_BODY and "content" in response.value:
+            lens.error(join(response.pointer, "content"), f"a {status} has no body", key=True)
+    for name, headers in _BY_NAME.items():
+        response = lens.resolve("", {"$ref": f"#/components/responses/{name}"})
+        if response.value:
+            _needs(lens, response, headers, name)
+    for header in lens.objects["header"]:
+        if not {"schema", "content"} & header.value.keys() and lens.whole(header.pointer):
+            lens.error(header.pointer, 'a header needs a "schema"', key=True)
+
+
+def _by_status(lens: Lens) -> Iterator[tuple[str, Found]]:
+    for operation in lens.operations():
+        yield from lens.members(Found(operation.pointer, operation.value), "responses")
+
+
+def _needs(lens: Lens, response: Found, headers: tuple[str, ...], what: str) -> None:
+    pointer = join(response.pointer, "headers")
+    if not lens.whole(response.pointer, pointer):
+        return
+    declared = {name.lower() for name in response.value.get("headers", ())}
+    for name in headers:
+        if name.lower() not in declared:
+            place = pointer if declared else response.pointer
+            lens.error(place, f'{what} needs the header "{name}"', key=True)
+
+
+def _header_names(lens: Lens, response: Found) -> None:
+    for name in response.value.get("headers", ()):
+        close = difflib.get_close_matches(name.lower(), _FOLDED, n=1, cutoff=0.85)
+        if name.lower() not in _FOLDED and close:
+            message = f'unusual header "{name}" (did you mean "{_FOLDED[close[0]]}"?)'
+            lens.error(join(response.pointer, "headers", name), message, key=True)
