@@ -1,0 +1,99 @@
+"""What the spec says of an operation, compiled and frozen at start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+from contract.rules import Rules
+
+Where = Literal["query", "header", "path"]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A scalar parameter. `argument` is its name as a Python argument."""
+
+    name: str
+    where: Where
+    argument: str
+    required: bool
+    type: str
+    rules: Rules
+    default: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class BodyRule:
+    """A JSON request body."""
+
+    required: bool
+    rules: Rules
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderRule:
+    """A response header. `constant` is its value where the spec leaves no other."""
+
+    name: str
+    required: bool
+    type: str
+    rules: Rules
+    constant: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseRule:
+    """What a reply of one status may hold.
+
+    `content` maps a media type to the rules of its JSON body, or to None where the body is not
+    JSON and not looked into; it is empty where no body is declared. `headers` is keyed by
+    lower-case name.
+    """
+
+    description: str
+    content: Mapping[str, Rules | None]
+    headers: Mapping[str, HeaderRule]
+    constants: tuple[tuple[str, str], ...]
+    required: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """Whether a bearer token is asked for, and whether one must be there."""
+
+    bearer: bool
+    mandatory: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`path` is the template below the base path, `method` in capitals.
+
+    `stem` names the module and `function` the function of its handler. `success` is the one
+    declared 2xx status, `message` its description, `envelope` whether its schema has `success`.
+    `extensions` holds what the registered readers made of the `x-` keys.
+    """
+
+    id: str
+    method: str
+    path: str
+    stem: str
+    function: str
+    security: Security
+    body: BodyRule | None
+    parameters: tuple[Parameter, ...]
+    responses: Mapping[str, ResponseRule]
+    success: int
+    message: str
+    envelope: bool
+    extensions: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    pointer: str = ""
+
+
+def rule_for(responses: Mapping[str, ResponseRule], status: int) -> ResponseRule | None:
+    """The rule of a status: its own, its class's (`4XX`), or the default."""
+    found = responses.get(str(status)) or responses.get(f"{status // 100}XX")
+    return found or responses.get("default")
