@@ -1,0 +1,40 @@
+"""Engines by URL: SQLite as the embedded default, PostgreSQL for production.
+
+Every wait has an end, and the longest chain of them stays below five seconds, so that a request
+whose database does not answer ends in a 503 and not in a hanging client.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from storage import postgresql, sqlite
+
+_MAKERS = {
+    "sqlite": sqlite.create_sqlite,
+    "postgresql": postgresql.create_postgresql,
+    "postgres": postgresql.create_postgresql,
+    "postgresql+psycopg": postgresql.create_postgresql,
+}
+
+
+def create_engine(url: str, *, pool_size: int | None = None) -> Engine:
+    """An engine for ``sqlite:///path`` (relative or, with four slashes, absolute) or
+    ``postgresql://user@host/name``; no connection is made yet.
+
+    ``pool_size`` is the most connections of this process (default: one for each of 100 server
+    threads on SQLite, 15 on PostgreSQL). A URL that cannot be used raises ValueError; the text
+    never repeats the URL, for it can hold a password.
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise ValueError("the database URL cannot be read") from None
+    maker = _MAKERS.get(parsed.drivername)
+    if maker is None:
+        raise ValueError("the database URL must begin with sqlite:/// or postgresql://")
+    try:
+        return maker(parsed, pool_size)
+    except (ModuleNotFoundError, NoSuchModuleError):
+        raise ValueError("PostgreSQL needs the optional extra: countersign[postgresql]") from None

@@ -1,0 +1,87 @@
+"""Migrations, run from code: no configuration file is needed to bring a database up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, text
+
+from storage import faults
+from storage.engine import create_engine
+
+_SCRIPTS = Path(__file__).parent / "migrations"
+# Any number that nothing else in the database takes for an advisory lock.
+_LOCK = 0x436F756E74657273
+_LOCK_SECONDS = 60
+
+
+def upgrade(url: str, revision: str = "head") -> None:
+    """Bring the database up to ``revision``; does nothing where it is there already.
+
+    Two processes may call it at once: the second waits, then finds nothing to do. A database
+    that does not answer raises ``domain.errors.Unavailable``.
+    """
+    with _locked(url) as connection:
+        command.upgrade(_config(connection), revision)
+
+
+def downgrade(url: str, revision: str) -> None:
+    """Take the database down to ``revision`` (``base`` for an empty one)."""
+    with _locked(url) as connection:
+        command.downgrade(_config(connection), revision)
+
+
+def current(url: str) -> str | None:
+    """The revision the database is at; None where it was never migrated."""
+    with _disposed(url) as engine, faults.translated(), engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+@cache
+def head() -> str:
+    """The newest revision that this version of the program knows."""
+    revision = ScriptDirectory(str(_SCRIPTS)).get_current_head()
+    if revision is None:
+        raise RuntimeError("the package has lost its migrations")
+    return revision
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+@contextmanager
+def _disposed(url: str) -> Iterator[Engine]:
+    engine = create_engine(url, pool_size=1)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _locked(url: str) -> Iterator[Connection]:
+    """One transaction around everything, with the lock that keeps other migrations out."""
+    with _disposed(url) as engine, faults.translated():
+        locking = engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+        with locking.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                _lock_postgresql(connection)
+            yield connection
+
+
+def _lock_postgresql(connection: Connection) -> None:
+    # A migration may rightly take longer than a request.
+    connection.execute(text("SET LOCAL statement_timeout = 0"))
+    connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'"))
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})

@@ -1,0 +1,100 @@
+"""PostgreSQL over psycopg 3: every wait bounded, on the server and against a server that hangs."""
+
+from __future__ import annotations
+
+import select
+from typing import Any
+
+import psycopg
+from sqlalchemy import URL, Engine, event
+from sqlalchemy import create_engine as create
+from sqlalchemy.exc import DisconnectionError
+
+# Waiting for the pool (2 s) and then for a statement (2.8 s), or for the pool and then for a new
+# connection (2 s), ends within five seconds.
+POOL_SIZE = 15
+POOL_SECONDS = 2.0
+CONNECT_SECONDS = 2
+STATEMENT_SECONDS = 2.5
+LOCK_SECONDS = 2.0
+ANSWER_SECONDS = 2.8
+IDLE_IN_TRANSACTION_SECONDS = 5.0
+
+# What a URL may say beyond user, password, host, port and name: TLS and how to find the server.
+PARAMETERS = frozenset(
+    {"sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "channel_binding", "host", "port"}
+    | {"passfile", "application_name", "target_session_attrs"}
+)
+
+_SESSION = {
+    "timezone": "UTC",
+    "statement_timeout": int(STATEMENT_SECONDS * 1000),
+    "lock_timeout": int(LOCK_SECONDS * 1000),
+    "idle_in_transaction_session_timeout": int(IDLE_IN_TRANSACTION_SECONDS * 1000),
+}
+
+
+class BoundedConnection(psycopg.Connection[Any]):
+    """A connection that gives up on a server that holds the line and says nothing.
+
+    ``statement_timeout`` needs a server that runs and ``tcp_user_timeout`` a network that does
+    not acknowledge; a stopped process behind a live kernel escapes both.
+    """
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        try:
+            return super().wait(gen, interval, ANSWER_SECONDS if timeout is None else timeout)
+        except psycopg.OperationalError:
+            if self.pgconn.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
+                # The answer may still come, to whoever asks next: this connection is spent.
+                self.pgconn.finish()
+            raise
+
+
+def create_postgresql(url: URL, pool_size: int | None) -> Engine:
+    unknown = set(url.query) - PARAMETERS
+    if unknown:
+        raise ValueError(
+            "a PostgreSQL URL takes no parameters but " + ", ".join(sorted(PARAMETERS))
+        )
+    engine = create(
+        url.set(drivername="postgresql+psycopg"),
+        connect_args=_connect_args(),
+        pool_size=pool_size or POOL_SIZE,
+        max_overflow=0,
+        pool_timeout=POOL_SECONDS,
+        pool_use_lifo=True,
+        hide_parameters=True,
+    )
+    event.listen(engine, "do_connect", _connect)
+    event.listen(engine, "checkout", _check)
+    return engine
+
+
+def _connect_args() -> dict[str, Any]:
+    return {
+        "connect_timeout": CONNECT_SECONDS,
+        "application_name": "countersign",
+        "options": " ".join(f"-c {name}={value}" for name, value in _SESSION.items()),
+        "keepalives": 1,
+        "keepalives_idle": 5,
+        "keepalives_interval": 1,
+        "keepalives_count": 3,
+        "tcp_user_timeout": int(ANSWER_SECONDS * 1000),
+    }
+
+
+def _connect(dialect: Any, record: Any, arguments: Any, parameters: Any) -> BoundedConnection:
+    return BoundedConnection.connect(*arguments, **parameters)
+
+
+def _check(connection: Any, record: Any, proxy: Any) -> None:
+    """Drop a connection that the server has closed since it was last used.
+
+    An idle connection has nothing to read unless the server has said goodbye, so a look at the
+    socket stands in for the round trip of a ping.
+    """
+    poller = select.poll()
+    poller.register(connection.pgconn.socket, select.POLLIN)
+    if poller.poll(0):
+        raise DisconnectionError("the server closed an idle connection")

@@ -1,0 +1,114 @@
+"""Sessions and their refresh tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, insert, select, update
+
+from domain.records import RefreshToken, Session
+from storage.models import refresh_tokens, sessions, users
+from storage.repositories.base import NOW, Repository, columns_of, values_of
+
+_COLUMNS: list[Any] = [
+    users.c.username if name == "username" else sessions.c[name] for name in Session.__slots__
+]
+_BY_ID = sessions.c.id == bindparam("session_id")
+_NOT_ENDED = sessions.c.ended_at.is_(None)
+_IN_TIME = (sessions.c.idle_until > NOW) & (sessions.c.expires_at > NOW)
+
+# Session and user in one query: every authenticated request makes it.
+_LIVE = (
+    select(*_COLUMNS)
+    .join_from(sessions, users, sessions.c.user_id == users.c.id)
+    .where(_NOT_ENDED, _IN_TIME, users.c.active)
+)
+_LIVE_BY_ID = _LIVE.where(_BY_ID)
+_LIVE_OF_USER = _LIVE.where(sessions.c.user_id == bindparam("user_id")).order_by(
+    sessions.c.created_at.desc(), sessions.c.number.desc()
+)
+_ADD = insert(sessions)
+_RENEW = (
+    update(sessions)
+    .where(_BY_ID, _NOT_ENDED, _IN_TIME)
+    .values(last_used_at=NOW, idle_until=bindparam("until"))
+)
+_SET_ASSURANCE = (
+    update(sessions)
+    .where(_BY_ID, _NOT_ENDED)
+    .values(acr=bindparam("to_acr"), amr=bindparam("to_amr"), mfa_time=bindparam("to_mfa_time"))
+)
+_END = update(sessions).where(_BY_ID, _NOT_ENDED).values(ended_at=NOW)
+_END_ALL = (
+    update(sessions)
+    .where(sessions.c.user_id == bindparam("of_user"), _NOT_ENDED)
+    .values(ended_at=NOW)
+)
+_END_OTHERS = _END_ALL.where(sessions.c.id != bindparam("keep"))
+
+_UNUSED = refresh_tokens.c.used_at.is_(None)
+_ADD_TOKEN = insert(refresh_tokens)
+_TOKEN = select(*columns_of(refresh_tokens, RefreshToken)).where(
+    refresh_tokens.c.digest == bindparam("digest")
+)
+_SPEND_TOKEN = (
+    update(refresh_tokens)
+    .where(refresh_tokens.c.digest == bindparam("spent"), _UNUSED)
+    .values(used_at=NOW)
+)
+_SUPERSEDE = (
+    update(refresh_tokens)
+    .where(refresh_tokens.c.session_id == bindparam("of_session"), _UNUSED)
+    .values(used_at=NOW)
+)
+
+
+class Sessions(Repository):
+    __slots__ = ()
+
+    def add(self, session: Session) -> None:
+        values = values_of(session)
+        del values["username"]
+        self._change(_ADD, values)
+
+    def live(self, session_id: str, now: datetime) -> Session | None:
+        row = self._first(_LIVE_BY_ID, {"session_id": session_id, "now": now})
+        return Session(*row) if row else None
+
+    def live_of(self, user_id: str, now: datetime) -> Sequence[Session]:
+        rows = self._all(_LIVE_OF_USER, {"user_id": user_id, "now": now})
+        return [Session(*row) for row in rows]
+
+    def renew(self, session_id: str, now: datetime, idle_until: datetime) -> bool:
+        return self._changed_one(
+            _RENEW, {"session_id": session_id, "now": now, "until": idle_until}
+        )
+
+    def set_assurance(
+        self, session_id: str, acr: str, amr: tuple[str, ...], mfa_time: datetime | None
+    ) -> bool:
+        values = {"session_id": session_id, "to_acr": acr, "to_amr": amr, "to_mfa_time": mfa_time}
+        return self._changed_one(_SET_ASSURANCE, values)
+
+    def end(self, session_id: str, now: datetime) -> bool:
+        return self._changed_one(_END, {"session_id": session_id, "now": now})
+
+    def end_all(self, user_id: str, now: datetime, keep: str | None = None) -> int:
+        if keep is None:
+            return self._change(_END_ALL, {"of_user": user_id, "now": now})
+        return self._change(_END_OTHERS, {"of_user": user_id, "now": now, "keep": keep})
+
+    def add_refresh_token(self, token: RefreshToken) -> None:
+        self._change(_ADD_TOKEN, values_of(token))
+
+    def refresh_token(self, digest: str) -> RefreshToken | None:
+        row = self._first(_TOKEN, {"digest": digest})
+        return RefreshToken(*row) if row else None
+
+    def spend_refresh_token(self, digest: str, now: datetime) -> bool:
+        return self._changed_one(_SPEND_TOKEN, {"spent": digest, "now": now})
+
+    def supersede_refresh_tokens(self, session_id: str, now: datetime) -> None:
+        self._change(_SUPERSEDE, {"of_session": session_id, "now": now})
