@@ -6,16 +6,22 @@ from typing import TYPE_CHECKING
 
 from contract.diagnostics import Diagnostic, Severity, in_order
 from contract.extensions import Registry
-from contract.lint import documents, operations, responses
+from contract.lint import backstop, bodies, documents, examples, links, operations, responses
+from contract.lint import schemas as schema_rules
 from contract.lint.lens import Lens
 
 if TYPE_CHECKING:
     from contract.bundle import Bundle
 
+_RULES = (documents, operations, responses, schema_rules, bodies, links, backstop)
 
-def lint(bundle: Bundle, registry: Registry, examples: Severity = "warning") -> list[Diagnostic]:
-    """Every breach of a house rule; `examples` is the severity of one that does not fit."""
+
+def lint(
+    bundle: Bundle, registry: Registry, example_severity: Severity = "warning"
+) -> list[Diagnostic]:
+    """Every breach of a house rule; an example that does not fit has the severity given."""
     lens = Lens(bundle, registry)
-    for rules in (documents, operations, responses):
+    for rules in _RULES:
         rules.check(lens)
+    examples.check(lens, example_severity)
     return in_order(lens.diagnostics)

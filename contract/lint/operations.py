@@ -113,12 +113,12 @@ def _parameter(lens: Lens, parameter: Found) -> None:
     if place is not None and (place not in _PLACES or place == "body"):
         hint = did_you_mean(place, _PLACES[1:])
         lens.error(join(parameter.pointer, "in"), f'no parameter is in "{place}"{hint}')
+    if not lens.whole(parameter.pointer):
+        return
     if place == "path" and parameter.value.get("required") is not True:
-        if lens.whole(parameter.pointer):
-            lens.error(parameter.pointer, "a path parameter needs required: true")
-    if "schema" not in parameter.value and "content" not in parameter.value:
-        if lens.whole(parameter.pointer):
-            lens.error(parameter.pointer, 'a parameter needs a "schema"')
+        lens.error(parameter.pointer, "a path parameter needs required: true")
+    if not {"schema", "content"} & parameter.value.keys():
+        lens.error(parameter.pointer, 'a parameter needs a "schema"')
 
 
 # -- media types -----------------------------------------------------------------------------
