@@ -84,11 +84,11 @@ def _connect_args() -> dict[str, Any]:
     }
 
 
-def _connect(dialect: Any, record: Any, arguments: Any, parameters: Any) -> BoundedConnection:
+def _connect(_dialect: Any, _record: Any, arguments: Any, parameters: Any) -> BoundedConnection:
     return BoundedConnection.connect(*arguments, **parameters)
 
 
-def _check(connection: Any, record: Any, proxy: Any) -> None:
+def _check(connection: Any, _record: Any, _proxy: Any) -> None:
     """Drop a connection that the server has closed since it was last used.
 
     An idle connection has nothing to read unless the server has said goodbye, so a look at the

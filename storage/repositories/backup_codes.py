@@ -17,8 +17,8 @@ _UNUSED = backup_codes.c.used_at.is_(None)
 # Two regenerations of one factor take turns here; the second then replaces what the first made.
 _LOCK_FACTOR = select(factors.c.id).where(factors.c.id == bindparam("of_factor")).with_for_update()
 _DROP_SET = delete(code_sets).where(code_sets.c.factor_id == bindparam("of_factor"))
-_ADD_SET = insert(code_sets)
-_ADD_CODES = insert(backup_codes)
+_ADD_SET = insert(code_sets).inline()
+_ADD_CODES = insert(backup_codes).inline()
 _OF_FACTOR = select(*columns_of(code_sets, CodeSet)).where(
     code_sets.c.factor_id == bindparam("of_factor")
 )
@@ -43,8 +43,7 @@ class BackupCodes(Repository):
         )
 
     def of_factor(self, factor_id: str) -> CodeSet | None:
-        row = self._first(_OF_FACTOR, {"of_factor": factor_id})
-        return CodeSet(*row) if row else None
+        return self._one(CodeSet, _OF_FACTOR, {"of_factor": factor_id})
 
     def spend(self, set_id: str, digest: str, now: datetime) -> bool:
         return self._changed_one(_SPEND, {"of_set": set_id, "spent": digest, "now": now})

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Executable, Row, Table, bindparam
+from sqlalchemy import BindParameter, ColumnElement, Connection, Executable, Row, Table, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
 
+T = TypeVar("T")
 Values = Mapping[str, Any]
 PerEngine = Mapping[str, Executable]
 
@@ -24,8 +25,13 @@ class Repository:
     def _first(self, statement: Executable, values: Values) -> Row[Any] | None:
         return self._connection.execute(statement, values).first()
 
-    def _all(self, statement: Executable, values: Values) -> Sequence[Row[Any]]:
-        return self._connection.execute(statement, values).all()
+    def _one(self, make: Callable[..., T], statement: Executable, values: Values) -> T | None:
+        """The first row as a record, whose fields the columns follow."""
+        row = self._first(statement, values)
+        return None if row is None else make(*row)
+
+    def _many(self, make: Callable[..., T], statement: Executable, values: Values) -> list[T]:
+        return [make(*row) for row in self._connection.execute(statement, values)]
 
     def _scalar(self, statement: Executable, values: Values) -> Any:
         return self._connection.execute(statement, values).scalar()
@@ -59,4 +65,4 @@ def values_of(record: Any) -> dict[str, Any]:
     return {name: getattr(record, name) for name in record.__slots__}
 
 
-NOW = bindparam("now")
+NOW: BindParameter[Any] = bindparam("now")

@@ -45,8 +45,8 @@ class Budgets(Repository):
         # SQLite holds the whole database for a transaction that writes, and needs no row.
         if self._writing and self._connection.dialect.name == "postgresql":
             self._change(self._own(_MAKE), {"of_key": key})
-        row = self._first(_GET_LOCKED if self._writing else _GET, {"of_key": key})
-        return Budget(*row) if row else Budget(key, 0, None)
+        found = self._one(Budget, _GET_LOCKED if self._writing else _GET, {"of_key": key})
+        return found or Budget(key, 0, None)
 
     def charge(self, key: str, seen: int, now: datetime) -> bool:
         if seen == 0:

@@ -16,7 +16,7 @@ _OPEN_LOGINS = (
     (challenges.c.user_id == bindparam("of_user")) & challenges.c.session_id.is_(None) & _OPEN
 )
 
-_ADD = insert(challenges)
+_ADD = insert(challenges).inline()
 _GET = select(*columns_of(challenges, Challenge)).where(_BY_DIGEST)
 _NEWEST = (
     select(challenges.c.number)
@@ -42,8 +42,7 @@ class Challenges(Repository):
         self._change(_ADD, values_of(challenge))
 
     def get(self, digest: str) -> Challenge | None:
-        row = self._first(_GET, {"of_digest": digest})
-        return Challenge(*row) if row else None
+        return self._one(Challenge, _GET, {"of_digest": digest})
 
     def evict(self, user_id: str, keep: int, now: datetime) -> None:
         self._change(_EVICT, {"of_user": user_id, "keep": keep, "now": now})

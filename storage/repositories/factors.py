@@ -23,7 +23,7 @@ _ACTIVE_OF_USER = select(*columns_of(factors, Factor)).where(_OF_USER, _ACTIVE)
 # Two set-ups of one user take turns here, so that neither runs into the other's unique key.
 _LOCK_USER = select(users.c.id).where(users.c.id == bindparam("of_user")).with_for_update()
 _DROP_PENDING = delete(factors).where(_OF_USER, factors.c.pending)
-_ADD = insert(factors)
+_ADD = insert(factors).inline()
 
 _CHARGE_PENDING = (
     update(factors)
@@ -65,12 +65,10 @@ class Factors(Repository):
         BackupCodes(self._connection, self._writing).replace(codes, digests)
 
     def pending(self, user_id: str, now: datetime) -> Factor | None:
-        row = self._first(_PENDING_OF_USER, {"of_user": user_id, "now": now})
-        return Factor(*row) if row else None
+        return self._one(Factor, _PENDING_OF_USER, {"of_user": user_id, "now": now})
 
     def active(self, user_id: str) -> Factor | None:
-        row = self._first(_ACTIVE_OF_USER, {"of_user": user_id})
-        return Factor(*row) if row else None
+        return self._one(Factor, _ACTIVE_OF_USER, {"of_user": user_id})
 
     def charge_pending(self, factor_id: str, max_wrong: int, now: datetime) -> bool:
         values = {"of_factor": factor_id, "max_wrong": max_wrong, "now": now}

@@ -29,7 +29,7 @@ _LIVE_BY_ID = _LIVE.where(_BY_ID)
 _LIVE_OF_USER = _LIVE.where(sessions.c.user_id == bindparam("user_id")).order_by(
     sessions.c.created_at.desc(), sessions.c.number.desc()
 )
-_ADD = insert(sessions)
+_ADD = insert(sessions).inline()
 _RENEW = (
     update(sessions)
     .where(_BY_ID, _NOT_ENDED, _IN_TIME)
@@ -49,7 +49,7 @@ _END_ALL = (
 _END_OTHERS = _END_ALL.where(sessions.c.id != bindparam("keep"))
 
 _UNUSED = refresh_tokens.c.used_at.is_(None)
-_ADD_TOKEN = insert(refresh_tokens)
+_ADD_TOKEN = insert(refresh_tokens).inline()
 _TOKEN = select(*columns_of(refresh_tokens, RefreshToken)).where(
     refresh_tokens.c.digest == bindparam("digest")
 )
@@ -74,12 +74,10 @@ class Sessions(Repository):
         self._change(_ADD, values)
 
     def live(self, session_id: str, now: datetime) -> Session | None:
-        row = self._first(_LIVE_BY_ID, {"session_id": session_id, "now": now})
-        return Session(*row) if row else None
+        return self._one(Session, _LIVE_BY_ID, {"session_id": session_id, "now": now})
 
     def live_of(self, user_id: str, now: datetime) -> Sequence[Session]:
-        rows = self._all(_LIVE_OF_USER, {"user_id": user_id, "now": now})
-        return [Session(*row) for row in rows]
+        return self._many(Session, _LIVE_OF_USER, {"user_id": user_id, "now": now})
 
     def renew(self, session_id: str, now: datetime, idle_until: datetime) -> bool:
         return self._changed_one(
@@ -104,8 +102,7 @@ class Sessions(Repository):
         self._change(_ADD_TOKEN, values_of(token))
 
     def refresh_token(self, digest: str) -> RefreshToken | None:
-        row = self._first(_TOKEN, {"digest": digest})
-        return RefreshToken(*row) if row else None
+        return self._one(RefreshToken, _TOKEN, {"digest": digest})
 
     def spend_refresh_token(self, digest: str, now: datetime) -> bool:
         return self._changed_one(_SPEND_TOKEN, {"spent": digest, "now": now})

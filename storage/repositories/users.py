@@ -14,7 +14,7 @@ _ALL = select(*columns_of(users, User)).order_by(users.c.created_at, users.c.num
 _BY_ID = select(*columns_of(users, User)).where(users.c.id == bindparam("user_id"))
 _BY_KEY = select(*columns_of(users, User)).where(users.c.username_key == bindparam("username_key"))
 _ADD = per_engine(
-    lambda insert: insert(users).on_conflict_do_nothing(index_elements=["username_key"])
+    lambda insert: insert(users).inline().on_conflict_do_nothing(index_elements=["username_key"])
 )
 _SET_PASSWORD = (
     update(users)
@@ -33,15 +33,13 @@ class Users(Repository):
         return self._changed_one(self._own(_ADD), values_of(user))
 
     def get(self, user_id: str) -> User | None:
-        row = self._first(_BY_ID, {"user_id": user_id})
-        return User(*row) if row else None
+        return self._one(User, _BY_ID, {"user_id": user_id})
 
     def by_key(self, username_key: str) -> User | None:
-        row = self._first(_BY_KEY, {"username_key": username_key})
-        return User(*row) if row else None
+        return self._one(User, _BY_KEY, {"username_key": username_key})
 
     def list(self) -> Sequence[User]:
-        return [User(*row) for row in self._all(_ALL, {})]
+        return self._many(User, _ALL, {})
 
     def set_password(self, user_id: str, old_hash: str, new_hash: str) -> bool:
         return self._changed_one(
