@@ -1,0 +1,1 @@
+"""What several suites share: an authenticator, a client that keeps the books, servers, accounts."""

@@ -1,0 +1,80 @@
+"""A whole Countersign in this process, with a clock that the test owns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from domain.passwords import Passwords
+from server import app, keys
+from server.settings import Settings
+from tests.support.accounts import Account, register
+from tests.support.api import Api, in_process
+from tests.support.coverage import RECORDER
+from tests.support.servers import ROOT
+
+START = datetime(2026, 11, 24, 9, 0, 7, tzinfo=UTC)
+
+
+@dataclass
+class TestClock:
+    """Stands still until it is moved."""
+
+    __test__ = False
+    present: datetime = START
+
+    def now(self) -> datetime:
+        return self.present
+
+    def advance(self, **duration: float) -> None:
+        self.present += timedelta(**duration)
+
+
+def quick_passwords() -> Passwords:
+    """Argon2id at its cheapest; the cost is the business of the suites that measure it."""
+    return Passwords(4, time_cost=1, memory_cost=8, parallelism=1)
+
+
+@dataclass
+class World:
+    """An application, its services, a client of it and its clock."""
+
+    settings: Settings
+    clock: TestClock = field(default_factory=TestClock)
+
+    def __post_init__(self) -> None:
+        app.prepare(self.settings)
+        self.application = app.create(
+            self.settings,
+            clock=self.clock,
+            passwords=quick_passwords(),
+            observe=RECORDER,
+        )
+        self.services = self.application.services
+        self.api = in_process(self.application)
+
+    def api_from(self, address: str) -> Api:
+        """A client at another address."""
+        return in_process(self.application, address)
+
+    def account(self, **fields: Any) -> Account:
+        """A registered user."""
+        return register(self.api, self.clock, **fields)
+
+
+def settings_in(folder: Path, **changes: Any) -> Settings:
+    """Settings of a server that keeps everything it writes under ``folder``."""
+    defaults: dict[str, Any] = {
+        "database_url": f"sqlite:///{folder}/countersign.db",
+        "key_dir": folder / "keys",
+        "spec": ROOT / "spec" / "openapi.yaml",
+    }
+    return Settings(**(defaults | changes))
+
+
+def world_in(folder: Path, **changes: Any) -> World:
+    """A world of its own under ``folder``; ``changes`` are settings."""
+    keys.ensure(folder / "keys")
+    return World(settings_in(folder, **changes))
