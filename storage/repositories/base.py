@@ -51,8 +51,14 @@ class Repository:
 
 
 def per_engine(build: Callable[[Any], Executable]) -> PerEngine:
-    """The same INSERT … ON CONFLICT in both dialects; ``build`` is given each one's ``insert``."""
-    return {"sqlite": build(sqlite.insert), "postgresql": build(postgresql.insert)}
+    """The same INSERT … ON CONFLICT in both dialects; ``build`` is given each one's ``insert``.
+
+    The row count says whether the row was taken; SQLAlchemy keeps it for an INSERT on request.
+    """
+    return {
+        name: build(dialect.insert).execution_options(preserve_rowcount=True)
+        for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+    }
 
 
 def columns_of(table: Table, record: type) -> list[ColumnElement[Any]]:
