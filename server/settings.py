@@ -8,8 +8,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 PREFIX = "COUNTERSIGN_"
 
@@ -23,12 +22,10 @@ class SettingsError(Exception):
     """
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """One attribute a variable; the README's table describes each."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     env: Literal["development", "production"] = "development"
     database_url: str = "sqlite:///var/countersign.db"
@@ -41,7 +38,7 @@ class Settings(BaseSettings):
     key_dir: Path = Path("var/keys")
     contract: Literal["enforce", "report"] = "enforce"
     registration: Literal["open", "closed"] = "open"
-    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
+    trusted_proxies: tuple[Network, ...] = ()
     redis_url: str | None = None
 
     @field_validator("trusted_proxies", mode="before")

@@ -86,9 +86,7 @@ class Account:
     def enrol(self) -> Account:
         """Turn MFA on, or rotate to a new phone."""
         setup = self.set_up()
-        phone = Authenticator(
-            setup["secret"], setup["digits"], setup["period"], setup["algorithm"]
-        )
+        phone = Authenticator(setup["secret"], setup["digits"], setup["period"], setup["algorithm"])
         step = int(self.clock.now().timestamp()) // phone.period
         ok(self.post("/mfa/verify", json={"code": phone.code_of(step)}))
         self.phone, self.backup_codes, self.last_step = phone, list(setup["backup_codes"]), step

@@ -6,7 +6,6 @@ add up; ``python -m tests.support.coverage`` holds the file against the spec.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,0 +1,97 @@
+"""The key directory: made once, readable by its owner only, never weak."""
+
+from __future__ import annotations
+
+import base64
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from server import keys
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    keys.ensure(tmp_path / "keys")
+    return tmp_path / "keys"
+
+
+def secret_file(folder: Path) -> Path:
+    return next(folder.glob("encryption-*.key"))
+
+
+def test_a_first_start_makes_one_key_of_each_kind(folder: Path) -> None:
+    ring = keys.load(folder)
+    assert [len(ring.signing), len(ring.encryption), len(ring.pepper)] == [1, 1, 1]
+    assert {len(key) for key in [*ring.encryption.values(), *ring.pepper.values()]} == {32}
+
+
+def test_a_second_start_makes_none(folder: Path) -> None:
+    before = keys.listing(folder)
+    keys.ensure(folder)
+    assert keys.listing(folder) == before
+
+
+def test_keys_are_for_their_owner_only(folder: Path) -> None:
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in folder.glob("*-*")} == {0o600}
+
+
+def test_starting_together_makes_one_set(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: keys.ensure(tmp_path / "keys"), range(8)))
+    assert len(keys.listing(tmp_path / "keys")) == 3
+
+
+@pytest.mark.parametrize("kind", keys.KINDS)
+def test_a_new_key_is_the_current_one_and_the_old_one_stays(folder: Path, kind: str) -> None:
+    new = keys.make(folder, kind)
+    rows = [(key_id, current) for of, key_id, current in keys.listing(folder) if of == kind]
+    assert len(rows) == 2
+    assert rows[-1] == (new, True)
+    assert not rows[0][1]
+
+
+def test_a_missing_kind_is_refused(folder: Path) -> None:
+    secret_file(folder).unlink()
+    with pytest.raises(keys.KeyDirectoryError, match="no encryption key"):
+        keys.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("content", "rule"),
+    [
+        (base64.b64encode(b"short"), "5 bytes; 32 are needed"),
+        (base64.b64encode(b"\0" * 32), "example key"),
+        (base64.b64encode(b"0123" * 8), "example key"),
+        (b"not base64 at all!", "not base64"),
+    ],
+)
+def test_a_weak_key_is_refused_without_being_shown(folder: Path, content: bytes, rule: str) -> None:
+    secret_file(folder).write_bytes(content)
+    with pytest.raises(keys.KeyDirectoryError, match=rule) as raised:
+        keys.load(folder)
+    assert content.decode() not in str(raised.value)
+
+
+def test_a_key_that_others_can_read_is_refused(folder: Path) -> None:
+    secret_file(folder).chmod(0o644)
+    with pytest.raises(keys.KeyDirectoryError, match="0600"):
+        keys.load(folder)
+
+
+def test_a_signing_key_of_another_curve_is_refused(folder: Path) -> None:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    path = next(folder.glob("signing-*.pem"))
+    path.write_bytes(
+        ec.generate_private_key(ec.SECP384R1()).private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    with pytest.raises(keys.KeyDirectoryError, match="P-256"):
+        keys.load(folder)
