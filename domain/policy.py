@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,23 @@ class Attempts:
     backup_code: GuessPolicy | None = None
     enrolment: CountPolicy | None = None
     challenge: CountPolicy | None = None
+
+    def require(self, name: Literal["password", "totp", "backup_code"]) -> GuessPolicy:
+        """The budget of this name; LookupError where the operation's ``x-attempts`` lacks it.
+
+        :func:`domain.policy_checks.check` sees to it at start that none is lacking.
+        """
+        policy: GuessPolicy | None = getattr(self, name)
+        if policy is None:
+            raise LookupError(f"x-attempts names no budget {name}")
+        return policy
+
+    def require_count(self, name: Literal["enrolment", "challenge"]) -> CountPolicy:
+        """As :meth:`require`, for what is short-lived."""
+        policy: CountPolicy | None = getattr(self, name)
+        if policy is None:
+            raise LookupError(f"x-attempts names no budget {name}")
+        return policy
 
 
 @dataclass(frozen=True, slots=True)

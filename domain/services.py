@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from domain.backup_codes import BackupCodes
+from domain.housekeeping import Housekeeper
 from domain.passwords import Passwords
 from domain.policy import Policies
 from domain.ports import Clock, Store
@@ -17,7 +18,7 @@ class Services:
     """``registration_open`` and ``totp_issuer`` are settings; the rest does the work.
 
     ``passwords`` hashes and checks, ``sealer`` encrypts TOTP secrets at rest, ``tokens`` signs and
-    checks access tokens, ``backup_codes`` makes and digests backup codes.
+    checks access tokens, ``backup_codes`` makes and digests backup codes, ``housekeeper`` purges.
     """
 
     clock: Clock
@@ -27,5 +28,6 @@ class Services:
     sealer: Sealer
     tokens: AccessTokens
     backup_codes: BackupCodes
+    housekeeper: Housekeeper = field(default_factory=Housekeeper)
     registration_open: bool = True
     totp_issuer: str = "Countersign"

@@ -1,0 +1,94 @@
+"""Passwords: Argon2id, a bounded number at a time, and a list of common ones."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
+from threading import BoundedSemaphore
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
+
+from domain import usernames
+from domain.errors import Unavailable
+
+# A request in the queue is answered with 503 before the five seconds that clients are promised.
+LONGEST_WAIT_SECONDS = 4.0
+
+
+class Passwords:
+    """Hashes and checks passwords as they were sent: no truncation, no trimming, no folding.
+
+    The defaults are the second recommended option of RFC 9106 section 4 (64 MiB, 3 passes, 4
+    lanes). ``concurrency`` hashes run at once, because each takes ``memory_cost`` KiB and a core;
+    ``waiting`` more may queue, and what comes then, or waits longer than four seconds, is
+    refused with :class:`Unavailable`.
+    """
+
+    def __init__(
+        self,
+        concurrency: int,
+        *,
+        time_cost: int = 3,
+        memory_cost: int = 65_536,
+        parallelism: int = 4,
+        waiting: int = 64,
+    ) -> None:
+        self._hasher = PasswordHasher(
+            time_cost=time_cost, memory_cost=memory_cost, parallelism=parallelism
+        )
+        self._running = BoundedSemaphore(concurrency)
+        self._admitted = BoundedSemaphore(concurrency + waiting)
+        self._nobody = self._hasher.hash(secrets.token_urlsafe(32))
+
+    def hash(self, password: str) -> str:
+        """The encoded Argon2id hash, under a salt of its own."""
+        with self._turn():
+            return self._hasher.hash(password)
+
+    def verify(self, encoded: str, password: str) -> bool:
+        """Whether the encoded hash is of this password."""
+        with self._turn():
+            try:
+                return self._hasher.verify(encoded, password)
+            except VerifyMismatchError:
+                return False
+
+    def verify_nobody(self, password: str) -> None:
+        """The same work as :meth:`verify`, so that time does not tell which accounts exist."""
+        self.verify(self._nobody, password)
+
+    def stale(self, encoded: str) -> bool:
+        """Whether the hash was made with other parameters than the present ones."""
+        return self._hasher.check_needs_rehash(encoded)
+
+    def refused(self, password: str, username: str) -> bool:
+        """Whether the password is a common one or the username itself, however written."""
+        key = usernames.key(password)
+        return key == usernames.key(username) or key in common_passwords()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._admitted.acquire(blocking=False):
+            raise Unavailable
+        try:
+            if not self._running.acquire(timeout=LONGEST_WAIT_SECONDS):
+                raise Unavailable
+            try:
+                yield
+            finally:
+                self._running.release()
+        finally:
+            self._admitted.release()
+
+
+@cache
+def common_passwords() -> frozenset[str]:
+    """The passwords of ``data/common_passwords.txt``, one a line, ``#`` begins a comment line."""
+    text = files("domain").joinpath("data/common_passwords.txt").read_text("utf-8")
+    return frozenset(
+        usernames.key(line) for line in text.splitlines() if line and not line.startswith("#")
+    )

@@ -1,0 +1,106 @@
+"""What the acts answer with. Times are aware UTC datetimes, lifetimes whole seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredUser:
+    user_id: str
+    username: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPair:
+    access_token: str
+    refresh_token: str
+    expires_in: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeIssued:
+    """``methods`` is a subset of ``totp`` and ``backup_code``."""
+
+    challenge_id: str
+    expires_in: int
+    methods: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionView:
+    user_id: str
+    username: str
+    session_id: str
+    acr: str
+    amr: tuple[str, ...]
+    auth_time: datetime
+    mfa_time: datetime | None
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSummary:
+    session_id: str
+    created_at: datetime
+    last_used_at: datetime
+    acr: str
+    current: bool
+    user_agent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionList:
+    sessions: tuple[SessionSummary, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """The one time that a secret and its backup codes are shown; ``period`` is in seconds."""
+
+    secret: str
+    otpauth_uri: str
+    qr_code: str
+    backup_codes: tuple[str, ...]
+    expires_in: int
+    algorithm: str
+    digits: int
+    period: int
+
+
+@dataclass(frozen=True, slots=True)
+class MFAStatus:
+    enabled: bool
+    pending: bool
+    enabled_at: datetime | None
+    last_used_at: datetime | None
+    backup_codes_remaining: int
+    backup_codes_total: int
+    backup_codes_low: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NewBackupCodes:
+    codes: tuple[str, ...]
+    generated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BackupCodesLeft:
+    backup_codes_remaining: int
+    backup_codes_low: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KeySet:
+    """A JWK Set (RFC 7517) of public keys."""
+
+    keys: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    status: str

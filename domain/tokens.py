@@ -1,0 +1,178 @@
+"""Access tokens (RFC 9068) and the opaque random tokens: the pure mechanism."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    EllipticCurvePublicKey,
+)
+from jwt.algorithms import ECAlgorithm
+from jwt.types import Options
+
+from domain.errors import InvalidToken
+from domain.records import Session
+from domain.timestamps import numeric_date
+
+# One algorithm, fixed by the server and never taken from a token (RFC 8725 section 3.1).
+ALGORITHM = "ES256"
+TYPE = "at+jwt"
+LEEWAY_SECONDS = 10
+OPAQUE_BYTES = 32
+
+_TEXTS = ("iss", "aud", "sub", "sid", "jti", "acr")
+_NUMBERS = ("iat", "exp", "auth_time")
+# The checks against time and audience are made here: PyJWT's read the system's clock, and let an
+# audience in a list pass.
+_OPTIONS: Options = {
+    "require": [*_TEXTS, *_NUMBERS, "amr"],
+    "verify_signature": True,
+    "verify_exp": False,
+    "verify_nbf": False,
+    "verify_iat": False,
+    "verify_aud": False,
+    "verify_iss": False,
+    "verify_sub": False,
+    "verify_jti": False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a good access token says; the session row has the last word."""
+
+    user_id: str
+    session_id: str
+    token_id: str
+    acr: str
+    amr: tuple[str, ...]
+    auth_time: int
+    issued_at: int
+    expires_at: int
+
+
+class AccessTokens:
+    """Signs and checks access tokens. ``keys`` maps key ids to P-256 keys, ``current`` signs."""
+
+    def __init__(
+        self,
+        keys: Mapping[str, EllipticCurvePrivateKey],
+        current: str,
+        issuer: str,
+        audience: str,
+        lifetime: timedelta,
+    ) -> None:
+        if current not in keys or not all(isinstance(k.curve, SECP256R1) for k in keys.values()):
+            raise ValueError("signing keys are P-256, the current one among them")
+        self._signing = keys[current]
+        self._current = current
+        self._public: dict[str, EllipticCurvePublicKey] = {
+            key_id: key.public_key() for key_id, key in keys.items()
+        }
+        self._issuer = issuer
+        self._audience = audience
+        self._lifetime = int(lifetime.total_seconds())
+
+    @property
+    def lifetime(self) -> int:
+        """Life of an access token in seconds."""
+        return self._lifetime
+
+    def issue(self, session: Session, now: datetime) -> str:
+        """A signed access token that reports the session as it is."""
+        issued_at = numeric_date(now)
+        claims = {
+            "iss": self._issuer,
+            "aud": self._audience,
+            "sub": session.user_id,
+            "sid": session.id,
+            "jti": str(uuid.uuid4()),
+            "iat": issued_at,
+            "exp": issued_at + self._lifetime,
+            "auth_time": numeric_date(session.auth_time),
+            "acr": session.acr,
+            "amr": list(session.amr),
+        }
+        headers = {"typ": TYPE, "kid": self._current}
+        return jwt.encode(claims, self._signing, ALGORITHM, headers)
+
+    def verify(self, token: str, now: datetime) -> Claims:
+        """The claims of a token that is good now; else :class:`InvalidToken`."""
+        try:
+            claims = jwt.decode(token, self._key(token), [ALGORITHM], options=_OPTIONS)
+        except (jwt.PyJWTError, ValueError, RecursionError):
+            raise InvalidToken from None
+        if not (self._well_formed(claims) and self._timely(claims, numeric_date(now))):
+            raise InvalidToken
+        return Claims(
+            user_id=claims["sub"],
+            session_id=claims["sid"],
+            token_id=claims["jti"],
+            acr=claims["acr"],
+            amr=tuple(claims["amr"]),
+            auth_time=claims["auth_time"],
+            issued_at=claims["iat"],
+            expires_at=claims["exp"],
+        )
+
+    def _key(self, token: str) -> EllipticCurvePublicKey:
+        """Our key that the header names.
+
+        A header with anything but the three names that we write (``jwk``, ``jku``, ``x5u``,
+        ``crit``) is not of our making: a key is never taken from a token.
+        """
+        header = jwt.get_unverified_header(token)
+        key_id = header.get("kid")
+        ours = {"alg": ALGORITHM, "typ": TYPE, "kid": key_id}
+        if header != ours or not isinstance(key_id, str) or key_id not in self._public:
+            raise InvalidToken
+        return self._public[key_id]
+
+    def _well_formed(self, claims: dict[str, Any]) -> bool:
+        """Types as we write them; issuer and audience exactly ours, no list that contains it."""
+        amr = claims["amr"]
+        return (
+            all(isinstance(claims[name], str) for name in _TEXTS)
+            and all(type(claims[name]) is int for name in _NUMBERS)
+            and isinstance(amr, list)
+            and all(isinstance(method, str) for method in amr)
+            and claims["iss"] == self._issuer
+            and claims["aud"] == self._audience
+        )
+
+    def _timely(self, claims: dict[str, Any], now: int) -> bool:
+        not_before = claims.get("nbf", claims["iat"])
+        return (
+            type(not_before) is int
+            and max(not_before, claims["iat"]) <= now + LEEWAY_SECONDS
+            and now < claims["exp"] + LEEWAY_SECONDS
+            and 0 < claims["exp"] - claims["iat"] <= self._lifetime
+        )
+
+    def jwks(self) -> dict[str, Any]:
+        """The public keys as a JWK Set (RFC 7517), retired ones included while they are kept."""
+        return {"keys": [_jwk(key_id, key) for key_id, key in self._public.items()]}
+
+
+def _jwk(key_id: str, key: EllipticCurvePublicKey) -> dict[str, Any]:
+    numbers: dict[str, Any] = ECAlgorithm.to_jwk(key, as_dict=True)
+    return {**numbers, "kid": key_id, "use": "sig", "alg": ALGORITHM}
+
+
+def new_opaque() -> str:
+    """A token of 256 random bits: 43 characters of base64url."""
+    return secrets.token_urlsafe(OPAQUE_BYTES)
+
+
+def digest(opaque: str) -> str:
+    """The stored form of an opaque token, as hex; its length makes a plain hash enough."""
+    return hashlib.sha256(opaque.encode()).hexdigest()
