@@ -65,6 +65,7 @@ def load(
     writer = _Writer(survey)
     bundle = writer.write(node)
     found += [*writer.diagnostics, *lint(bundle, registry, examples)]
+    found = _said_once(sources.diagnostics, found)
     if any(d.severity == "error" for d in found):
         raise SpecError(in_order(found))
     return Bundle(
@@ -75,6 +76,12 @@ def load(
         bundle.places,
         tuple(in_order(found)),
     )
+
+
+def _said_once(first: list[Diagnostic], found: list[Diagnostic]) -> list[Diagnostic]:
+    """A scalar that YAML itself spoils is not complained about again for what became of it."""
+    spoilt = {d.location for d in first}
+    return [*first, *(d for d in found if d.location not in spoilt)]
 
 
 class _Writer:

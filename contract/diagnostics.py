@@ -60,5 +60,11 @@ def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """` (did you mean "parameters"?)` where a known name is close, else nothing."""
-    close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)
-    return f' (did you mean "{close[0]}"?)' if close else ""
+    close = closest(name, known)
+    return f' (did you mean "{close}"?)' if close else ""
+
+
+def closest(name: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
+    """The known name that is most like another; None where none is like it enough (0 to 1)."""
+    close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=likeness)
+    return close[0] if close else None

@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from contract.diagnostics import Diagnostic, did_you_mean, error
+from contract.diagnostics import Diagnostic, closest, did_you_mean, error
 from contract.extensions import Extension
 from contract.source import Node
 
@@ -28,7 +28,7 @@ class ValueChecker:
         """Every reason why a value does not fit, each at the place that is to blame."""
         value = plain(node, self._follow)
         slips = list(self._validator(extension).iter_errors(value))
-        for slip in slips:
+        for slip in without_consequences(slips):
             yield from self._explain(extension, node, slip)
         if not slips:
             yield from _read(extension, self._follow(node), value)
@@ -58,6 +58,25 @@ class ValueChecker:
         for step in path:
             node = self._follow(node.value[step])
         return node
+
+
+def without_consequences(
+    slips: list[jsonschema_rs.ValidationError],
+) -> list[jsonschema_rs.ValidationError]:
+    """Leaves out the lack of a key where a misspelt one stands in its place."""
+    misspelt = [
+        (slip.instance_path, key)
+        for slip in slips
+        for key in getattr(slip.kind, "unexpected", None) or ()
+    ]
+    return [
+        slip
+        for slip in slips
+        if not any(
+            path == slip.instance_path and closest(getattr(slip.kind, "property", ""), [key])
+            for path, key in misspelt
+        )
+    ]
 
 
 def plain(node: Node, follow: Follow) -> Any:

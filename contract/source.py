@@ -221,10 +221,7 @@ class _Builder:
             return int(text)
         if _FLOAT.fullmatch(text):
             return float(text)
-        kind = tree.tag.removeprefix("tag:yaml.org,2002:")
-        self._say(
-            location, f'YAML readers disagree on {text} (a {kind} to some): write "{text}" or JSON'
-        )
+        self._say(location, f"YAML readers disagree on {text}: quote it, or write it as JSON does")
         return text
 
     def _location(self, tree: yaml.Node) -> Location:

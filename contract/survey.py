@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from contract.diagnostics import Diagnostic, Location, did_you_mean, error, warning
+from contract.diagnostics import Diagnostic, Location, closest, did_you_mean, error, warning
 from contract.extension_values import ValueChecker
 from contract.extensions import Registry
 from contract.grammar import (
@@ -92,6 +92,8 @@ class Survey:
         if shape[0] in "[{":
             for key, child in node.children():
                 self._visit(child, inner(shape), key, node.keys.get(key, child.location))
+                if id(child) in self.faulty:
+                    self.incomplete.add(id(node))
         elif shape in GRAMMAR:
             if node.ref is not None and shape in REFERABLE:
                 self._reference(node, shape)
@@ -101,19 +103,17 @@ class Survey:
     def _object(self, node: Node, kind: Kind, place: Location) -> None:
         for key, child in node.value.items():
             shape = kind.shape(key)
-            if kind.name == "paths" and child.type == "object" and child.ref is None:
-                message = f'the path "{key}" must be a $ref into a file of its own'
-                self._error(node.keys[key], message)
             if key.startswith("x-") and kind.extensible:
                 self._extension(key, node, kind)
-            elif shape is None:
+            elif shape is None or (kind.name == "paths" and child.ref is None):
                 self._unknown(key, node, kind)
             else:
                 self._visit(child, shape, key, node.keys[key])
                 if id(child) in self.faulty:
                     self.incomplete.add(id(node))
+        meant = {closest(key, kind.keys) for key in node.value if kind.shape(key) is None}
         for key in kind.required:
-            if key not in node.value:
+            if key not in node.value and key not in meant:
                 self.incomplete.add(id(node))
                 self._error(place, f'{_article(_spaced(kind.name))} needs "{key}"')
 
@@ -127,8 +127,10 @@ class Survey:
             message = f'"{key}" is not a keyword of OpenAPI 3.0'
         elif kind.name == "responses":
             message = f'"{key}" is not a status (three digits in quotes, 4XX or default)'
-        elif kind.name == "paths":
+        elif kind.name == "paths" and not key.startswith("/"):
             message = f'the path "{key}" must begin with "/"'
+        elif kind.name == "paths":
+            message = f'the path "{key}" must be a $ref into a file of its noun'
         else:
             message = f'unknown key "{key}"{hint}'
         self._error(node.keys[key], message)
@@ -218,8 +220,10 @@ class Survey:
         here = ref.location.file
         if here == self.sources.root:
             return here
-        better = f"{posixpath.basename(here)}{ref.value}"
-        message = f'"{ref.value}" would be looked up in the root first: write "{better}"'
+        better = f'"{posixpath.basename(here)}{ref.value}"'
+        if ref.value.startswith("#/components/"):
+            better = "the path of the file that holds it"
+        message = f'"{ref.value}" would be looked up in the root first: write {better}'
         self._error(ref.location, message)
         return None
 
@@ -265,9 +269,11 @@ class Survey:
             allowed = " or ".join(sorted(_article(_spaced(w)) for w in extension.where))
             what = _article(_spaced(kind.name))
             self._error(place, f'"{key}" does not belong on {what}, only on {allowed}')
-        elif self._free(node):
-            self.diagnostics.extend(self._checker.check(extension, node))
-        if len(self.diagnostics) > before:
+        else:
+            self._free(node)
+            if self._intact(node):
+                self.diagnostics.extend(self._checker.check(extension, node))
+        if len(self.diagnostics) > before or not self._intact(node):
             self.faulty.add(id(node))
             self.incomplete.add(id(holder))
 
@@ -277,13 +283,18 @@ class Survey:
             node = self.targets[id(node)].node
         return node
 
-    def _free(self, node: Node) -> bool:
-        """Resolves the references inside a value without a grammar; False where one fails."""
+    def _free(self, node: Node) -> None:
+        """Resolves the references inside a value that has no grammar."""
         if node.ref is not None:
             self._reference(node, EXTENSION)
-            return id(node) not in self.faulty
-        fine = [self._free(child) for _, child in node.children()]
-        return all(fine)
+            return
+        for _, child in node.children():
+            self._free(child)
+
+    def _intact(self, node: Node) -> bool:
+        """Whether every reference inside such a value leads somewhere."""
+        node = self.follow(node)
+        return id(node) not in self.faulty and all(self._intact(c) for _, c in node.children())
 
     # -- the rest ----------------------------------------------------------------------------
 

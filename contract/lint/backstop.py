@@ -10,17 +10,17 @@ from typing import Any
 
 import jsonschema_rs
 
-from contract.lint.lens import Lens, join
+from contract.lint.lens import Found, Lens, join
 
 
 def check(lens: Lens) -> None:
     """Silent about objects that lost a key, and about places that a rule has named already."""
-    named = {d.location for d in lens.diagnostics}
     for slip in _validator().iter_errors(lens.document):
         for pointer, message in _reasons(slip):
             touched = any(_nested(pointer, broken) for broken in lens.bundle.broken)
-            places = {lens.bundle.where(pointer), lens.bundle.where(pointer, key=True)}
-            if not touched and not named & places:
+            holder = pointer.rpartition("/")[0]
+            said = bool(holder) and lens.reaches(Found(holder, {}), lens.named)
+            if not touched and not said and pointer not in lens.named:
                 lens.error(pointer, f"not OpenAPI 3.0: {message}")
 
 

@@ -32,7 +32,7 @@ def check(lens: Lens) -> None:
 
 
 def _bodies(lens: Lens, operation: Operation) -> Iterator[Found]:
-    body = lens.member(Found(operation.pointer, operation.value), "requestBody")
+    body = lens.member(operation.found, "requestBody")
     for _, media_type in lens.members(body, "content"):
         yield from _schemas(lens, media_type)
 

@@ -99,7 +99,8 @@ def _requirement(lens: Lens, pointer: str, name: str, scopes: list[str]) -> None
     if name not in schemes:
         if lens.whole("", "/components", "/components/securitySchemes"):
             hint = did_you_mean(name, schemes)
-            lens.error(pointer, f'no security scheme "{name}"{hint}', key=True)
+            root = lens.bundle.where("").file
+            lens.error(pointer, f'{root} has no security scheme "{name}"{hint}', key=True)
         return
     kind = lens.resolve("", schemes[name]).value.get("type")
     if scopes and kind not in ("oauth2", "openIdConnect"):

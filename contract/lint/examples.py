@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from urllib.parse import quote
 
 import jsonschema_rs
 
 from contract.diagnostics import Severity
+from contract.extension_values import without_consequences
 from contract.lint.lens import Found, Json, Lens, join
 
 _DOCUMENT = "urn:bundle"
@@ -16,7 +18,10 @@ _ANNOTATIONS = frozenset({"example", "default", "discriminator", "xml", "externa
 
 def check(lens: Lens, severity: Severity) -> None:
     fit = Fit(lens)
-    _own_values(lens, fit, severity)
+    fit.leave_out(_unreadable(lens))
+    _ruling_values(lens, fit)
+    fit.leave_out(_unreadable(lens))
+    _own_examples(lens, fit, severity)
     for kind in ("mediaType", "parameter", "header"):
         for holder in lens.objects[kind]:
             if "schema" in holder.value:
@@ -28,16 +33,20 @@ class Fit:
 
     def __init__(self, lens: Lens) -> None:
         self._lens = lens
-        self._strange = _unreadable(lens)
+        self._unreadable: AbstractSet[str] = frozenset()
         document = _translate(lens.document, {f.pointer for f in lens.objects["schema"]}, "")
         self._registry = jsonschema_rs.Registry([(_DOCUMENT, document)])
+
+    def leave_out(self, pointers: AbstractSet[str]) -> None:
+        """From now on nothing is held against a schema that reaches one of these."""
+        self._unreadable = pointers
 
     def slips(self, schema: Found, value: Json, pointer: str) -> Iterator[tuple[str, str]]:
         """Pointer and message of each way in which a value does not fit a schema.
 
         Silent where the schema itself is broken, which has been said already.
         """
-        if self._reaches(schema, self._strange):
+        if self._lens.reaches(schema, self._unreadable):
             return
         validator = jsonschema_rs.Draft202012Validator(
             {"$ref": f"{_DOCUMENT}#{quote(schema.pointer)}"},
@@ -45,11 +54,11 @@ class Fit:
             validate_formats=True,
             mask="it",
         )
-        wrong = False
-        for slip in validator.iter_errors(value):
-            wrong = True
-            yield join(pointer, *map(str, slip.instance_path)), " ".join(slip.message.split())
-        if not wrong:
+        slips = list(validator.iter_errors(value))
+        for slip in without_consequences(slips):
+            place = join(pointer, *map(str, slip.instance_path))
+            yield from _explain(slip, place)
+        if not slips:
             yield from self._undeclared([schema], value, pointer)
 
     def _undeclared(
@@ -91,63 +100,60 @@ class Fit:
                 )
                 yield from self._parts(list(fitting), value)
 
-    def _reaches(
-        self, schema: Found, pointers: set[str], seen: frozenset[str] = frozenset()
-    ) -> bool:
-        """Whether a schema is, holds or refers to one of these."""
-        if not pointers or schema.pointer in seen:
-            return False
-        if any(p == schema.pointer or p.startswith(f"{schema.pointer}/") for p in pointers):
-            return True
-        below = [
-            self._lens.resolve(pointer, {"$ref": f"#{target}"})
-            for pointer, target in self._lens.references
-            if pointer.startswith(f"{schema.pointer}/")
-        ]
-        return any(self._reaches(found, pointers, seen | {schema.pointer}) for found in below)
+
+def _explain(slip: jsonschema_rs.ValidationError, pointer: str) -> Iterator[tuple[str, str]]:
+    for key in getattr(slip.kind, "unexpected", None) or ():
+        yield join(pointer, key), f'no schema names the property "{key}"'
+    if not hasattr(slip.kind, "unexpected"):
+        yield pointer, " ".join(slip.message.split())
 
 
 def _unreadable(lens: Lens) -> set[str]:
-    """Schemas against which nothing can be judged: those that lost a key, or cannot compile."""
-    broken = set(lens.bundle.broken)
-    wrong = {d.location for d in lens.diagnostics if d.severity == "error"}
-    for schema in lens.objects["schema"]:
-        for place in (schema.pointer, *(join(schema.pointer, key) for key in schema.value)):
-            if lens.bundle.where(place) in wrong or lens.bundle.where(place, key=True) in wrong:
-                broken.add(schema.pointer)
-    return broken
+    """Schemas against which nothing can be judged: those that lost a key or have an error."""
+    known = {schema.pointer for schema in lens.objects["schema"]}
+    below = (pointer.rpartition("/")[0] for pointer in lens.named)
+    deeper = (pointer.rpartition("/")[0].rpartition("/")[0] for pointer in lens.named)
+    return set(lens.bundle.broken) | known.intersection({*lens.named, *below, *deeper})
 
 
 # -- what is checked -------------------------------------------------------------------------
 
 
-def _own_values(lens: Lens, fit: Fit, severity: Severity) -> None:
+def _ruling_values(lens: Lens, fit: Fit) -> None:
+    """Values that the schema itself lives by are never a mere matter of tidiness."""
     for schema in lens.objects["schema"]:
-        levels: dict[str, Severity] = {"example": severity, "default": "error"}
-        for key, level in levels.items():
-            if key in schema.value:
-                shown = (join(schema.pointer, key), schema.value[key])
-                _hold(lens, fit, schema, shown, level)
+        if "default" in schema.value:
+            shown = (join(schema.pointer, "default"), schema.value["default"])
+            _hold(lens, fit, schema, shown, ("default", "error"))
         for index, value in enumerate(schema.value.get("enum", ())):
-            pointer = join(schema.pointer, "enum", str(index))
-            _hold(lens, fit, schema, (pointer, value), "error")
+            shown = (join(schema.pointer, "enum", str(index)), value)
+            _hold(lens, fit, schema, shown, ("enum", "error"))
+
+
+def _own_examples(lens: Lens, fit: Fit, severity: Severity) -> None:
+    for schema in lens.objects["schema"]:
+        if "example" in schema.value:
+            shown = (join(schema.pointer, "example"), schema.value["example"])
+            _hold(lens, fit, schema, shown, ("example", severity))
 
 
 def _shown_values(lens: Lens, fit: Fit, holder: Found, severity: Severity) -> None:
     schema = lens.member(holder, "schema")
+    shown = [(join(e.pointer, "value"), e.value) for _, e in lens.members(holder, "examples")]
+    values = [(pointer, value["value"]) for pointer, value in shown if "value" in value]
     if "example" in holder.value:
-        pointer = join(holder.pointer, "example")
-        _hold(lens, fit, schema, (pointer, holder.value["example"]), severity)
-    for _, example in lens.members(holder, "examples"):
-        if "value" in example.value:
-            pointer = join(example.pointer, "value")
-            _hold(lens, fit, schema, (pointer, example.value["value"]), severity)
+        values.append((join(holder.pointer, "example"), holder.value["example"]))
+    for value in values:
+        _hold(lens, fit, schema, value, ("example", severity))
 
 
-def _hold(lens: Lens, fit: Fit, schema: Found, shown: tuple[str, Json], severity: Severity) -> None:
+def _hold(
+    lens: Lens, fit: Fit, schema: Found, shown: tuple[str, Json], as_what: tuple[str, Severity]
+) -> None:
     pointer, value = shown
+    name, severity = as_what
     for place, message in fit.slips(schema, value, pointer):
-        lens.say(severity, place, f"does not fit its schema: {message}")
+        lens.say(severity, place, f"the {name} does not fit its schema: {message}")
 
 
 # -- OpenAPI 3.0 schemas as JSON Schema --------------------------------------------------------

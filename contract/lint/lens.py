@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -37,19 +38,24 @@ class Operation:
     security: list[dict[str, list[str]]] | None
 
     @property
+    def found(self) -> Found:
+        return Found(self.pointer, self.value)
+
+    @property
     def name(self) -> str:
         return str(self.value.get("operationId", f"{self.method.upper()} {self.path}"))
 
 
 @dataclass
 class Lens:
-    """The bundle as the rules see it. `objects` lists what is written, references left out."""
+    """The bundle as the rules see it. `objects` lists what is written, references left out, `named` the pointers with an error."""
 
     bundle: Bundle
     registry: Registry
     objects: dict[str, list[Found]] = field(default_factory=lambda: defaultdict(list))
     references: list[tuple[str, str]] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    named: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._collect("", self.document, "document")
@@ -63,10 +69,26 @@ class Lens:
 
     def say(self, severity: Severity, pointer: str, message: str, *, key: bool = False) -> None:
         self.diagnostics.append(Diagnostic(self.bundle.where(pointer, key), severity, message))
+        if severity == "error":
+            self.named.add(pointer)
 
     def whole(self, *pointers: str) -> bool:
         """Whether none of these objects lost a key, so that what they lack is truly absent."""
         return not self.bundle.broken.intersection(pointers)
+
+    def reaches(self, found: Found, pointers: AbstractSet[str]) -> bool:
+        """Whether an object is, holds or refers to one of these."""
+        return bool(pointers) and self._reaches(found.pointer, pointers, set())
+
+    def _reaches(self, pointer: str, pointers: AbstractSet[str], seen: set[str]) -> bool:
+        if pointer in seen:
+            return False
+        seen.add(pointer)
+        inside = f"{pointer}/"
+        if any(p == pointer or p.startswith(inside) for p in pointers):
+            return True
+        below = [target for at, target in self.references if at.startswith(inside)]
+        return any(self._reaches(target, pointers, seen) for target in below)
 
     def resolve(self, pointer: str, value: Json) -> Found:
         """Past references: the object that is meant, and its own pointer."""

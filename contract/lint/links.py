@@ -24,6 +24,8 @@ def check(lens: Lens) -> None:
     for link in lens.objects["link"]:
         _link(lens, link, operations)
     for response in lens.objects["response"]:
+        if lens.reaches(response, lens.bundle.broken):
+            continue
         for _, link in lens.members(response, "links"):
             _fed(lens, link, response)
 
@@ -38,12 +40,17 @@ def _link(lens: Lens, link: Found, operations: dict[str, Operation]) -> None:
     name = link.value.get("operationId")
     if name is None:
         lens.error(link.pointer, 'a link needs "operationId"', key=True)
-    elif name not in operations:
+    elif name not in operations and _all_operations_known(lens):
         hint = did_you_mean(name, operations)
         lens.error(join(link.pointer, "operationId"), f'no operation "{name}"{hint}')
-    else:
+    elif name in operations and not lens.reaches(operations[name].found, lens.bundle.broken):
         _parameters(lens, link, operations[name])
         _request_body(lens, link, operations[name])
+
+
+def _all_operations_known(lens: Lens) -> bool:
+    """False where a path, a method or an operationId was lost to an earlier error."""
+    return not any(p.startswith("/paths") and p.count("/") <= 3 for p in lens.bundle.broken)
 
 
 def _parameters(lens: Lens, link: Found, operation: Operation) -> None:
@@ -63,7 +70,7 @@ def _request_body(lens: Lens, link: Found, operation: Operation) -> None:
     if "requestBody" not in operation.value:
         lens.error(pointer, f"{operation.name} takes no body", key=True)
         return
-    body = lens.member(Found(operation.pointer, operation.value), "requestBody")
+    body = lens.member(operation.found, "requestBody")
     known = {
         name
         for _, media_type in lens.members(body, "content")
@@ -79,8 +86,6 @@ def _request_body(lens: Lens, link: Found, operation: Operation) -> None:
 def _fed(lens: Lens, link: Found, response: Found) -> None:
     """Every pointer into the reply's body has to lead somewhere."""
     schemas = [lens.member(m, "schema") for _, m in lens.members(response, "content")]
-    if not lens.whole(response.pointer, join(response.pointer, "content")):
-        return
     for pointer, text in _texts(link):
         for expression in _expressions(text):
             found = _BODY.fullmatch(expression)

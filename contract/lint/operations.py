@@ -11,7 +11,13 @@ from contract.lint.lens import Found, Lens, Operation, join
 _TEMPLATE = re.compile(r"\{([^{}]*)\}")
 _OPERATION_ID = re.compile(r"[a-z][A-Za-z0-9]*")
 _JSON = re.compile(r"application/(?:json|[a-z0-9.-]+\+json)")
-_PLACES = ("body", "cookie", "header", "path", "query")
+# OpenAPI 3.0.3 section 4.7.12.1: where parameters are, and the styles of each place.
+_STYLES = {
+    "cookie": ("form",),
+    "header": ("simple",),
+    "path": ("simple", "label", "matrix"),
+    "query": ("form", "spaceDelimited", "pipeDelimited", "deepObject"),
+}
 
 # Any operation can be malformed or fail; the others come with what the operation declares.
 _ALWAYS = frozenset({"400", "500"})
@@ -81,7 +87,9 @@ def _method(lens: Lens, operation: Operation) -> None:
 
 def _path_parameters(lens: Lens, operation: Operation) -> None:
     in_path = _TEMPLATE.findall(operation.path)
-    own = [p for p in operation.parameters if p.value.get("in") == "path"]
+    # One in a place that does not exist was surely meant for the path.
+    elsewhere = {"cookie", "header", "query"}
+    own = [p for p in operation.parameters if p.value.get("in") not in elsewhere]
     declared = {p.value.get("name"): p for p in own}
     item = operation.pointer.rpartition("/")[0]
     parts = (operation.pointer, item, *(p.pointer for p in operation.parameters))
@@ -110,9 +118,15 @@ def _same_parameter(lens: Lens, operation: Operation) -> None:
 
 def _parameter(lens: Lens, parameter: Found) -> None:
     place = parameter.value.get("in")
-    if place is not None and (place not in _PLACES or place == "body"):
-        hint = did_you_mean(place, _PLACES[1:])
+    if place is not None and place not in _STYLES:
+        hint = did_you_mean(place, _STYLES)
         lens.error(join(parameter.pointer, "in"), f'no parameter is in "{place}"{hint}')
+    styles = _STYLES.get(place or "", ())
+    style = parameter.value.get("style")
+    if style is not None and styles and style not in styles:
+        hint = did_you_mean(style, styles)
+        message = f'no parameter in {place} has the style "{style}"{hint}'
+        lens.error(join(parameter.pointer, "style"), message)
     if not lens.whole(parameter.pointer):
         return
     if place == "path" and parameter.value.get("required") is not True:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 
+from contract.diagnostics import closest
 from contract.lint.lens import Found, Lens, join
 
 # RFC 9110 sections 11.6.1, 10.2.1 and RFC 6585 section 4; the request id is the house's own.
@@ -28,7 +28,7 @@ def check(lens: Lens) -> None:
         _needs(lens, response, _EVERY, "every reply")
         _header_names(lens, response)
     for status, response in _by_status(lens):
-        _needs(lens, response, _BY_STATUS.get(status, ()), status)
+        _needs(lens, response, _BY_STATUS.get(status, ()), f"a {status}")
         if status in _WITHOUT_BODY and "content" in response.value:
             lens.error(join(response.pointer, "content"), f"a {status} has no body", key=True)
     for name, headers in _BY_NAME.items():
@@ -42,23 +42,29 @@ def check(lens: Lens) -> None:
 
 def _by_status(lens: Lens) -> Iterator[tuple[str, Found]]:
     for operation in lens.operations():
-        yield from lens.members(Found(operation.pointer, operation.value), "responses")
+        for status, response in lens.members(operation.found, "responses"):
+            if join(operation.pointer, "responses", status) not in lens.named:
+                yield status, response
 
 
 def _needs(lens: Lens, response: Found, headers: tuple[str, ...], what: str) -> None:
     pointer = join(response.pointer, "headers")
     if not lens.whole(response.pointer, pointer):
         return
-    declared = {name.lower() for name in response.value.get("headers", ())}
+    declared = {_meant(name).lower() for name in response.value.get("headers", ())}
     for name in headers:
         if name.lower() not in declared:
             place = pointer if declared else response.pointer
             lens.error(place, f'{what} needs the header "{name}"', key=True)
 
 
+def _meant(name: str) -> str:
+    """The common header that a name is, or is one slip away from; else the name itself."""
+    return _FOLDED.get(closest(name.lower(), _FOLDED, 0.85) or "", name)
+
+
 def _header_names(lens: Lens, response: Found) -> None:
     for name in response.value.get("headers", ()):
-        close = difflib.get_close_matches(name.lower(), _FOLDED, n=1, cutoff=0.85)
-        if name.lower() not in _FOLDED and close:
-            message = f'unusual header "{name}" (did you mean "{_FOLDED[close[0]]}"?)'
+        if (meant := _meant(name)).lower() != name.lower():
+            message = f'unusual header "{name}" (did you mean "{meant}"?)'
             lens.error(join(response.pointer, "headers", name), message, key=True)
