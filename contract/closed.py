@@ -12,9 +12,7 @@ from typing import Any
 
 JSON = dict[str, Any]
 
-_STRUCTURE = frozenset(
-    {"properties", "additionalProperties", "items", "allOf", "oneOf", "anyOf"}
-)
+_STRUCTURE = frozenset({"properties", "additionalProperties", "items", "allOf", "oneOf", "anyOf"})
 
 
 def close(schema: JSON) -> JSON:
@@ -50,9 +48,7 @@ def _branches(parts: list[JSON], index: int, combinator: str) -> JSON:
     rest = {key: value for key, value in parts[index].items() if key != combinator}
     beside = [*parts[:index], rest, *parts[index + 1 :]]
     return {
-        combinator: [
-            _close([*beside, *_flatten(branch)]) for branch in parts[index][combinator]
-        ]
+        combinator: [_close([*beside, *_flatten(branch)]) for branch in parts[index][combinator]]
     }
 
 

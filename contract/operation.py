@@ -48,13 +48,13 @@ class HeaderRule:
 class ResponseRule:
     """What a reply of one status may hold.
 
-    `content` maps a media type to the rules of its JSON body, or to None where the body is not
-    JSON and not looked into; it is empty where no body is declared. `headers` is keyed by
-    lower-case name.
+    `content` maps a media type (JSON, all of them) to the rules of the body; it is empty where no
+    body is declared. `headers` is keyed by lower-case name. `constants` are the required headers
+    that have a single value, `required` the names that must be there.
     """
 
     description: str
-    content: Mapping[str, Rules | None]
+    content: Mapping[str, Rules]
     headers: Mapping[str, HeaderRule]
     constants: tuple[tuple[str, str], ...]
     required: tuple[str, ...]

@@ -28,10 +28,10 @@ class Malformed(ValueError):
         super().__init__(message)
 
 
-def parse(body: bytes) -> Any:
+def parse(body: bytes, depth: int = DEPTH) -> Any:
     """The value of a JSON text. Raises Malformed, whose text holds nothing of the body."""
     text = _decode(body)
-    _check_depth(text)
+    _check_depth(text, depth)
     try:
         value = _decoder.decode(text)
     except json.JSONDecodeError:
@@ -48,14 +48,14 @@ def _decode(body: bytes) -> str:
         raise Malformed("utf-8", "is not UTF-8 (RFC 8259 section 8.1)") from None
 
 
-def _check_depth(text: str) -> None:
-    if text.count("[") + text.count("{") <= DEPTH:
+def _check_depth(text: str, limit: int) -> None:
+    if text.count("[") + text.count("{") <= limit:
         return
     depth = 0
     for match in _TOKEN.finditer(text):
         depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(match[0], 0)
-        if depth > DEPTH:
-            raise Malformed("depth", f"is nested deeper than {DEPTH} levels")
+        if depth > limit:
+            raise Malformed("depth", f"is nested deeper than {limit} levels")
 
 
 def _check_surrogates(value: Any) -> None:

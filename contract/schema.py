@@ -16,9 +16,10 @@ JSON = dict[str, Any]
 _WRONG_WAY: Mapping[Direction, str] = {"request": "readOnly", "response": "writeOnly"}
 _BOUNDS = {"int32": 2**31, "int64": 2**63}
 _COPIED = (
-    "type multipleOf maximum exclusiveMaximum minimum exclusiveMinimum maxLength minLength pattern "
-    "maxItems minItems uniqueItems maxProperties minProperties enum format"
-).split()
+    *("type", "format", "enum", "pattern", "minLength", "maxLength", "multipleOf"),
+    *("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"),
+    *("minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties"),
+)
 _COMBINATORS = ("allOf", "oneOf", "anyOf")
 
 

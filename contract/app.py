@@ -1,0 +1,117 @@
+"""The application: Connexion loads the spec and calls the handlers, this layer keeps the promises."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import connexion
+import flask
+from connexion.apps.abstract import AbstractApp
+from connexion.middleware.lifespan import LifespanMiddleware
+from connexion.resolver import Resolution, Resolver
+
+from contract.asgi import App
+from contract.bridge import ContractFlask
+from contract.bundle import load
+from contract.compile import Contract, compile_contract
+from contract.completeness import Handler, argument_names, bind
+from contract.extensions import Registry
+from contract.guard import Guard, Mode, Observer
+from contract.operation import Operation
+from contract.request import Request
+from contract.routing import Routing
+from contract.view import Hooks, View
+
+Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
+Pages = Callable[[dict[str, Any]], Mapping[str, App]]
+
+
+def create_app(
+    spec: Path | Contract,
+    *,
+    registry: Registry,
+    handlers: Mapping[str, ModuleType],
+    services: Any,
+    authenticate: Callable[[Request, Operation], Any],
+    refusals: tuple[type[Exception], ...],
+    context: Mapping[str, Callable[[Request], Any]] | None = None,
+    mode: Mode = "enforce",
+    docs: Pages | None = None,
+    observe: Observer | None = None,
+    lifespan: Lifespan | None = None,
+) -> ContractApp:
+    """An ASGI application that serves a spec, given by its root file or compiled already.
+
+    `handlers` maps the stem of a paths file to the module that serves it; a handler is called as
+    `handler(services, **what its signature names)`: `body`, declared parameters, `session` (what
+    `authenticate` returned) and the names in `context`. `docs` makes pages, by exact path, from
+    the bundled document; they are not held against the spec. Raises SpecError with every error.
+    """
+    contract = spec if isinstance(spec, Contract) else _read(spec, registry)
+    hooks = Hooks(authenticate, context or {}, refusals)
+    bound = bind(contract, handlers, hooks.context)
+    pages = docs(contract.document) if docs else {}
+    middlewares = [
+        functools.partial(Guard, contract=contract, mode=mode, observe=observe),
+        functools.partial(Routing, contract=contract, pages=pages),
+        LifespanMiddleware,
+    ]
+    return ContractApp(contract, HandlerResolver(bound, services), hooks, middlewares, lifespan)
+
+
+def _read(root: Path, registry: Registry) -> Contract:
+    return compile_contract(load(root, registry), registry)
+
+
+class HandlerResolver(Resolver):  # type: ignore[misc] # Connexion carries no types
+    """Resolves an operationId to its handler, with the services bound."""
+
+    def __init__(self, handlers: Mapping[str, Handler], services: Any) -> None:
+        super().__init__()
+        self.names = {name: argument_names(handler) for name, handler in handlers.items()}
+        self._bound = {
+            name: functools.update_wrapper(functools.partial(handler, services), handler)
+            for name, handler in handlers.items()
+        }
+
+    def resolve(self, operation: Any) -> Any:
+        return Resolution(self._bound[operation.operation_id], operation.operation_id)
+
+
+class ContractApp(connexion.FlaskApp):  # type: ignore[misc] # Connexion carries no types
+    """Connexion's FlaskApp with the contract's layers in place of the default ones.
+
+    Everything is assembled here; the first request finds nothing left to do.
+    """
+
+    def __init__(
+        self,
+        contract: Contract,
+        resolver: HandlerResolver,
+        hooks: Hooks,
+        middlewares: list[Any],
+        lifespan: Lifespan | None = None,
+    ) -> None:
+        self.contract = contract
+
+        def make_view(operation: Any) -> Callable[..., flask.Response]:
+            name = operation.operation_id
+            names = resolver.names[name]
+            return View(contract.operations[name], operation.function, names, hooks)
+
+        self._middleware_app = ContractFlask(__name__, contract=contract, make_view=make_view)
+        AbstractApp.__init__(
+            self, __name__, lifespan=lifespan, middlewares=middlewares, resolver=resolver
+        )
+        self.app: flask.Flask = self._middleware_app.app
+        self.add_api(contract.bundle.root.resolve())
+        self._assemble()
+
+    def _assemble(self) -> None:
+        stack = self.middleware
+        stack.app, stack.middleware_stack = stack._build_middleware_stack()

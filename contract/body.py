@@ -1,0 +1,60 @@
+"""Reads a request body, as little of it as is needed to refuse it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from contract.asgi import Receive
+from contract.replies import Refused
+from contract.request import Exchange, Headers
+from contract.violations import Violation
+
+LIMIT = 64 * 1024  # bytes
+PATIENCE = 10.0  # seconds for the whole body
+_SLOW = Violation("body", "", "timeout", f"did not arrive within {PATIENCE:.0f} seconds")
+
+
+class Disconnected(Exception):
+    """The peer has gone; nobody waits for a reply."""
+
+
+async def read_body(exchange: Exchange, headers: Headers, receive: Receive) -> None:
+    """Sets `exchange.body`. Raises Refused (413, 400) or Disconnected.
+
+    Where the operation declares no body, reading stops at the first byte of one.
+    """
+    wanted = exchange.operation is not None and exchange.operation.body is not None
+    limit = LIMIT if wanted else 0
+    if wanted and _announced(headers) > LIMIT:
+        exchange.unread = True
+        raise Refused(413, "payload_too_large")
+    try:
+        async with asyncio.timeout(PATIENCE):
+            body, exchange.unread = await _collect(receive, limit)
+    except TimeoutError:
+        exchange.unread = True
+        raise Refused(400, "invalid_request", violations=[_SLOW]) from None
+    if wanted and len(body) > LIMIT:
+        raise Refused(413, "payload_too_large")
+    exchange.body = body or None
+
+
+def _announced(headers: Headers) -> int:
+    length = headers.first("content-length")
+    return int(length) if length and length.isascii() and length.isdigit() else 0
+
+
+async def _collect(receive: Receive, limit: int) -> tuple[bytes, bool]:
+    """The body up to the chunk that exceeds the limit, and whether more was to come."""
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        chunk = message.get("body", b"")
+        more = message.get("more_body", False)
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > limit or not more:
+            return b"".join(chunks), more

@@ -1,0 +1,136 @@
+"""Takes an admitted request over to Flask: one hop to a thread, one WSGI call, one hop back."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import anyio.to_thread
+import flask
+from connexion.apps.flask import FlaskApi, FlaskASGIApp
+
+from contract.asgi import EXCHANGE, Receive, Scope, Send, exchange_of, send_reply
+from contract.body import read_body
+from contract.compile import Contract
+from contract.replies import Refused, Reply
+from contract.request import Exchange
+
+THREADS = 100
+
+MakeView = Callable[[Any], Callable[..., flask.Response]]
+
+
+class ContractApi(FlaskApi):  # type: ignore[misc] # Connexion carries no types
+    """Registers prebuilt views.
+
+    The path template itself is the rule, without converters: the operation is found already, and
+    Flask's own routing cannot come to another conclusion.
+    """
+
+    def __init__(self, *args: Any, make_view: MakeView, **options: Any) -> None:
+        self._make_view = make_view
+        super().__init__(*args, **options)
+
+    def make_operation(self, operation: Any) -> Callable[..., flask.Response]:
+        return self._make_view(operation)
+
+    @staticmethod
+    def _framework_path_and_name(operation: Any, path: str) -> tuple[str, str]:
+        return path, operation.operation_id
+
+
+class ContractFlask(FlaskASGIApp):  # type: ignore[misc] # Connexion carries no types
+    """Connexion's Flask application with our bridge in place of its WSGI adapter."""
+
+    def __init__(self, import_name: str, *, contract: Contract, make_view: MakeView) -> None:
+        super().__init__(import_name, {"static_folder": None})
+        self._make_view = make_view
+        self._base_path = contract.base_path
+        self._limiter = anyio.CapacityLimiter(THREADS)
+
+    def add_api(self, specification: Any, *, name: str | None = None, **options: Any) -> Any:
+        api = ContractApi(specification, make_view=self._make_view, **options)
+        self.app.register_blueprint(api.blueprint, name=name or "contract")
+        return api
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await _without_http(scope, receive, send)
+            return
+        exchange = exchange_of(scope)
+        try:
+            assert exchange.request is not None  # noqa: S101 - routing has run
+            await read_body(exchange, exchange.request.headers, receive)
+        except Refused as refused:
+            await send_reply(send, refused.reply(exchange.request_id))
+            return
+        reply = await anyio.to_thread.run_sync(self._serve, exchange, scope, limiter=self._limiter)
+        await send_reply(send, reply)
+
+    def _serve(self, exchange: Exchange, scope: Scope) -> Reply:
+        started: list[Any] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
+            started[:] = [int(status[:3]), headers]
+
+        result = self.app.wsgi_app(self._environ(exchange, scope), start_response)
+        try:
+            body = b"".join(result)
+        finally:
+            if hasattr(result, "close"):
+                result.close()
+        return Reply(started[0], started[1], body)
+
+    def _environ(self, exchange: Exchange, scope: Scope) -> dict[str, Any]:
+        """PEP 3333. `Host` is left out: it is the client's, and Flask would route by it."""
+        operation, request, body = exchange.operation, exchange.request, exchange.body or b""
+        assert operation is not None and request is not None  # noqa: S101, PT018
+        return {
+            **_headers(scope),
+            "REQUEST_METHOD": operation.method,
+            "SCRIPT_NAME": "",
+            "PATH_INFO": self._base_path + operation.path,
+            "QUERY_STRING": exchange.query.decode("latin-1"),
+            "CONTENT_LENGTH": str(len(body)),
+            "CONTENT_TYPE": request.headers.first("content-type") or "",
+            "REMOTE_ADDR": request.client,
+            "SERVER_NAME": "localhost",
+            "SERVER_PORT": "80",
+            "SERVER_PROTOCOL": f"HTTP/{scope.get('http_version', '1.1')}",
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": scope.get("scheme", "http"),
+            "wsgi.input": io.BytesIO(body),
+            "wsgi.errors": sys.stderr,
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": True,
+            "wsgi.run_once": False,
+            EXCHANGE: exchange,
+        }
+
+
+_NOT_HTTP_FIELDS = frozenset({"HTTP_HOST", "HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH"})
+
+
+def _headers(scope: Scope) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        if b"_" in raw_name:
+            continue  # it would pass for the same name with a hyphen
+        name = "HTTP_" + raw_name.decode("latin-1").upper().replace("-", "_")
+        value = raw_value.decode("latin-1")
+        if name not in _NOT_HTTP_FIELDS:
+            found[name] = f"{found[name]},{value}" if name in found else value
+    return found
+
+
+async def _without_http(scope: Scope, receive: Receive, send: Send) -> None:
+    """Nothing but HTTP is served; a life span without tasks of its own simply passes."""
+    if scope["type"] == "lifespan":
+        while (message := await receive())["type"] != "lifespan.shutdown":
+            await send({"type": f"{message['type']}.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+    elif scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1000})
