@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Delete, Table, bindparam, delete, exists, select
+from sqlalchemy import Delete, Table, bindparam, delete, exists, select
 
 from storage.models import budgets, challenges, factors, refresh_tokens, sessions
-from storage.repositories.base import NOW
+from storage.repositories.base import NOW, Repository
 
 # Only failures with passwords are forgotten with time. Those of a second factor count in a row
 # until a success (NIST 800-63B-4 section 3.2.2), however slowly an attacker goes about it.
@@ -46,7 +46,10 @@ _STATEMENTS = (
 )
 
 
-def purge(connection: Connection, now: datetime, limit: int) -> int:
-    """Carry out every batch; the number of rows deleted."""
-    values = {"now": now, "limit": limit, "forgotten": now - PASSWORD_MEMORY}
-    return sum(connection.execute(statement, values).rowcount for statement in _STATEMENTS)
+class Purge(Repository):
+    __slots__ = ()
+
+    def run(self, now: datetime, limit: int) -> int:
+        """Carry out every batch; the number of rows deleted."""
+        values = {"now": now, "limit": limit, "forgotten": now - PASSWORD_MEMORY}
+        return sum(self._change(statement, values) for statement in _STATEMENTS)

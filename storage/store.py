@@ -6,11 +6,12 @@ from datetime import datetime
 from types import TracebackType
 
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import ProgrammingError
 
 from domain.errors import Unavailable
 from storage import faults
 from storage.migrate import head
-from storage.purge import purge
+from storage.purge import Purge
 from storage.repositories.addresses import Addresses
 from storage.repositories.backup_codes import BackupCodes
 from storage.repositories.budgets import Budgets
@@ -63,7 +64,7 @@ class SqlTransaction:
         self._connection.commit()
 
     def purge(self, now: datetime, limit: int) -> int:
-        return purge(self._connection, now, limit)
+        return Purge(self._connection, self._writing).run(now, limit)
 
 
 class _Block:
@@ -105,7 +106,7 @@ class SqlStore:
     """The store over one engine (``domain.ports.Store``); it may be shared by threads."""
 
     def __init__(self, engine: Engine) -> None:
-        self._reader = engine.execution_options(sqlite_begin="BEGIN")
+        self._reader = _reader(engine)
         self._writer = engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
 
     def read(self) -> _Block:
@@ -115,7 +116,21 @@ class SqlStore:
         return _Block(self._writer, True)
 
     def ping(self) -> None:
-        with faults.translated(), self._reader.connect() as connection:
-            revision = connection.execute(_REVISION).scalar()
-        if revision != head():
+        if self._revision() != head():
             raise Unavailable
+
+    def _revision(self) -> str | None:
+        try:
+            with faults.translated(), self._reader.connect() as connection:
+                return connection.execute(_REVISION).scalar()
+        except ProgrammingError as error:
+            # PostgreSQL's word for a table that is not there: nobody has migrated yet.
+            raise Unavailable from error
+
+
+def _reader(engine: Engine) -> Engine:
+    if engine.dialect.name != "postgresql":
+        return engine.execution_options(sqlite_begin="BEGIN")
+    # Each statement sees its own snapshot under READ COMMITTED anyway, so a transaction around
+    # reads would buy two round trips and nothing else. Repositories refuse to write here.
+    return engine.execution_options(isolation_level="AUTOCOMMIT")

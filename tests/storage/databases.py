@@ -1,0 +1,104 @@
+"""Databases for tests: a fresh SQLite file, or a database of its own on a PostgreSQL server.
+
+``COUNTERSIGN_TEST_POSTGRES`` names the server. Where none answers, what needs it is skipped and
+says so; under ``CI=true`` that is a failure, for a skipped engine proves nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+from sqlalchemy import text
+
+from storage import migrate
+from storage.engine import create_engine
+from storage.models import metadata
+from storage.store import SqlStore
+
+ENGINES = ("sqlite", "postgresql")
+SERVER = "postgresql://postgres@127.0.0.1:5432"
+
+
+def postgres_server() -> sqlalchemy.URL:
+    """The URL of the server, without a database; whether one answers is another question."""
+    return sqlalchemy.make_url(os.environ.get("COUNTERSIGN_TEST_POSTGRES", SERVER))
+
+
+@cache
+def postgres_silence() -> str | None:
+    """Why PostgreSQL cannot be tested against here; None where it can."""
+    try:
+        with _administration() as connection:
+            connection.execute(text("SELECT 1"))
+    except (sqlalchemy.exc.OperationalError, ValueError) as error:
+        return f"no PostgreSQL answers at COUNTERSIGN_TEST_POSTGRES ({type(error).__name__})"
+    return None
+
+
+def require_postgres() -> None:
+    """Skip the test where no server answers; fail it where continuous integration promises one."""
+    reason = postgres_silence()
+    if reason is None:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@contextmanager
+def postgres_database() -> Iterator[str]:
+    """The URL of a new, empty database, dropped at the end with whoever still uses it."""
+    require_postgres()
+    name = f"countersign_test_{uuid.uuid4().hex}"
+    with _administration() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    try:
+        yield postgres_server().set(database=name).render_as_string(hide_password=False)
+    finally:
+        with _administration() as connection:
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+def sqlite_url(folder: Path) -> str:
+    """The URL of a SQLite file of its own in ``folder``; nothing is there yet."""
+    return f"sqlite:///{folder / uuid.uuid4().hex}.db"
+
+
+@contextmanager
+def store_at(url: str) -> Iterator[SqlStore]:
+    """A store over a database that is brought up to date first."""
+    migrate.upgrade(url)
+    engine = create_engine(url)
+    try:
+        yield SqlStore(engine)
+    finally:
+        engine.dispose()
+
+
+def empty_tables(url: str) -> None:
+    """Delete every row that the program wrote; cheaper than a new database for each test."""
+    engine = create_engine(url, pool_size=1)
+    with engine.begin() as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(table.delete())
+    engine.dispose()
+
+
+@contextmanager
+def _administration() -> Iterator[sqlalchemy.Connection]:
+    url = postgres_server().set(database="postgres").render_as_string(hide_password=False)
+    engine = create_engine(url, pool_size=1)
+    try:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            # A busy machine takes its time to copy the template database.
+            connection.execute(text("SET statement_timeout = 0"))
+            yield connection
+    finally:
+        engine.dispose()
