@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from contract.diagnostics import did_you_mean
+from contract.diagnostics import closest, did_you_mean
 from contract.lint import patterns
 from contract.lint.lens import Found, Json, Lens, join
 
@@ -42,6 +42,7 @@ def check(lens: Lens) -> None:
         _pattern(lens, schema)
         _required(lens, schema, closed.get(schema.pointer))
         _discriminator(lens, schema)
+        _untyped_slots(lens, schema)
         _examples_of_properties(lens, schema)
 
 
@@ -169,6 +170,23 @@ def _required(lens: Lens, schema: Found, group: set[str] | None) -> None:
             hint = did_you_mean(name, known)
             lens.error(pointer, f'"{name}" is required, but there is no such property{hint}')
         seen.add(name)
+
+
+def _untyped_slots(lens: Lens, schema: Found) -> None:
+    """An envelope's bare `data` waits for another branch to type it; a near miss types nothing."""
+    known = properties(lens, schema) if "allOf" in schema.value else {}
+    slots = {name for name, found in known.items() if all(map(_bare, found))}
+    for index, branch in enumerate(schema.value.get("allOf", ())):
+        for name in branch.get("properties", {}) if slots else ():
+            meant = closest(name, slots, 0.7)
+            if name not in slots and meant:
+                pointer = join(schema.pointer, "allOf", str(index), "properties", name)
+                message = f'"{name}" is not the "{meant}" that another branch leaves open'
+                lens.error(pointer, message, key=True)
+
+
+def _bare(schema: Found) -> bool:
+    return schema.value.get("type") == "object" and "properties" not in schema.value
 
 
 def _discriminator(lens: Lens, schema: Found) -> None:
