@@ -6,22 +6,29 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-import structlog
-
+from contract.app import ContractApp, create_app
+from contract.operation import Operation
+from contract.request import Request
 from domain.backup_codes import BackupCodes
+from domain.errors import Refusal
 from domain.passwords import Passwords
-from domain.policy import Policies
+from domain.policy import OperationPolicy, Policies
 from domain.ports import Clock
+from domain.records import Client, Session
 from domain.sealing import Sealer
 from domain.services import Services
+from domain.sessions import authenticate
 from domain.tokens import AccessTokens
-from server import keys
+from server import docs, keys, logs, settings, spec
+from server.client import client_of
 from server.settings import Settings
+from server.spec import Reading
 from storage import migrate
 from storage.engine import create_engine
 from storage.store import SqlStore
 
-log = structlog.get_logger("server")
+WORKERS = "WEB_CONCURRENCY"
+"""Tells a worker process how many share the machine; not a setting, so without our prefix."""
 
 Observer = Callable[[str | None, int, str | None], None]
 
@@ -71,3 +78,53 @@ def compose(
         registration_open=current.registration == "open",
         totp_issuer=current.totp_issuer,
     )
+
+
+def create(
+    current: Settings,
+    reading: Reading,
+    *,
+    clock: Clock | None = None,
+    passwords: Passwords | None = None,
+    observe: Observer | None = None,
+    workers: int = 1,
+) -> ContractApp:
+    """The application. Raises SpecError or KeyDirectoryError before it serves.
+
+    ``observe`` is told (operationId, status, media type) of every reply that leaves.
+    """
+    policies = reading.policies
+    services = compose(current, policies, clock=clock, passwords=passwords, workers=workers)
+
+    def session_of(request: Request, operation: Operation) -> Session:
+        return authenticate(services, request.token or "", policies.operations[operation.id])
+
+    def client(request: Request) -> Client:
+        forwarded = request.headers.all("x-forwarded-for")
+        agent = request.headers.first("user-agent")
+        return client_of(request.client or None, forwarded, agent, current.trusted_proxies)
+
+    def policy(request: Request) -> OperationPolicy:
+        return policies.operations[request.operation.id]
+
+    application = create_app(
+        reading.contract,
+        registry=reading.registry,
+        handlers=spec.HANDLERS,
+        services=services,
+        authenticate=session_of,
+        refusals=(Refusal,),
+        context={"client": client, "policy": policy},
+        mode=current.contract,
+        docs=docs.pages,
+        observe=observe,
+    )
+    application.services = services
+    return application
+
+
+def from_environment() -> ContractApp:
+    """What a worker process serves; ``prepare`` has run in its parent."""
+    logs.configure()
+    current = settings.load()
+    return create(current, spec.read(current.spec), workers=int(os.environ.get(WORKERS, "1")))

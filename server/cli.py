@@ -60,8 +60,16 @@ def serve_command(host: str, port: int, workers: int) -> None:
     serve.end_quietly_on_sigterm()
     logs.configure()
     current = settings.load()
+    reading = spec.read(current.spec)
+    _warn(reading)
     app.prepare(current)
-    serve.run(current, host, port, workers)
+    serve.run(current, reading, host, port, workers)
+
+
+def _warn(reading: spec.Reading) -> None:
+    """What an author may leave for later; plain text, as the errors are."""
+    for diagnostic in reading.bundle.warnings:
+        click.echo(str(diagnostic), err=True)
 
 
 @main.group("spec")
@@ -83,8 +91,7 @@ def _root(given: Path | None) -> Path:
 def spec_lint(root: Path | None) -> None:
     """List everything that is wrong with the spec, as file:line:column; examples included."""
     reading = spec.read(_root(root), examples="error")
-    for diagnostic in reading.bundle.warnings:
-        click.echo(str(diagnostic), err=True)
+    _warn(reading)
     click.echo(f"{len(reading.contract.operations)} operations, no errors")
 
 

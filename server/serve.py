@@ -7,6 +7,7 @@ what is not by then is cancelled.
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,11 @@ from collections.abc import Iterator
 import uvicorn
 from uvicorn.supervisors.multiprocess import Multiprocess
 
+from contract.app import ContractApp
+from server import app
 from server.http import BoundedProtocol
+from server.settings import Settings
+from server.spec import Reading
 
 GRACE = 15
 KEEP_ALIVE = 15
@@ -31,11 +36,11 @@ class Server(uvicorn.Server):
             self._captured_signals.clear()
 
 
-def config(host: str, port: int, workers: int) -> uvicorn.Config:
+def config(served: ContractApp | str, host: str, port: int, workers: int) -> uvicorn.Config:
     """uvicorn's settings. Both timeouts are in seconds; logs pass through ``server.logs``."""
     return uvicorn.Config(
-        "server.app:from_environment",
-        factory=True,
+        served,
+        factory=isinstance(served, str),
         host=host,
         port=port,
         workers=workers,
@@ -54,15 +59,28 @@ def config(host: str, port: int, workers: int) -> uvicorn.Config:
     )
 
 
-def run(host: str, port: int, workers: int) -> None:
-    """Serve until SIGTERM or SIGINT, then return. Raises SystemExit(3) where start-up failed."""
-    settings = config(host, port, workers)
+def run(current: Settings, reading: Reading, host: str, port: int, workers: int) -> None:
+    """Serve until SIGTERM or SIGINT, then return. Raises SystemExit(3) where start-up failed.
+
+    The application is built here first, so that what is wrong with the spec, the settings or the
+    keys is said once and by the parent; workers build their own.
+    """
+    application = app.create(current, reading, workers=workers)
     if workers == 1:
-        server = Server(settings)
-        server.run()
-        if not server.started:
-            sys.exit(3)
-        return
+        _serve_alone(config(application, host, port, 1))
+    else:
+        os.environ[app.WORKERS] = str(workers)
+        _serve_together(config("server.app:from_environment", host, port, workers))
+
+
+def _serve_alone(settings: uvicorn.Config) -> None:
+    server = Server(settings)
+    server.run()
+    if not server.started:
+        sys.exit(3)
+
+
+def _serve_together(settings: uvicorn.Config) -> None:
     sock = settings.bind_socket()
     try:
         Multiprocess(settings, sockets=[sock]).run()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from domain.passwords import Passwords
-from server import app, keys
+from server import app, keys, spec
 from server.settings import Settings
 from tests.support.accounts import Account, register
 from tests.support.api import Api, in_process
@@ -48,6 +48,7 @@ class World:
         app.prepare(self.settings)
         self.application = app.create(
             self.settings,
+            spec.read(self.settings.spec),
             clock=self.clock,
             passwords=quick_passwords(),
             observe=RECORDER,
