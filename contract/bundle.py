@@ -206,6 +206,7 @@ class _Writer:
             if not _COMPONENT_NAME.fullmatch(name):
                 self._error(ref, f'"{name}" cannot name a component: use letters, digits, . _ -')
         elif owner.node is not target.node:
+            self.broken.add(pointer)
             self._error(target.key, f'the component name "{name}" is taken by {owner.key}')
         return pointer
 

@@ -129,7 +129,7 @@ class Sources:
         mark = exc.problem_mark or exc.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         lines = text.splitlines()
-        start = lines[line - 1][: column + 1] if line <= len(lines) else ""
+        start = lines[line - 1][:column] if line <= len(lines) else ""
         if "\t" in start and not start.strip():
             problem = "a tab cannot indent YAML"
         else:

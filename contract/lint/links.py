@@ -24,7 +24,7 @@ def check(lens: Lens) -> None:
     for link in lens.objects["link"]:
         _link(lens, link, operations)
     for response in lens.objects["response"]:
-        if lens.reaches(response, lens.bundle.broken):
+        if lens.reaches(response, lens.bundle.broken | lens.named):
             continue
         for _, link in lens.members(response, "links"):
             _fed(lens, link, response)

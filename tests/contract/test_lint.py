@@ -142,7 +142,7 @@ PLANTED = [
         "servers:\n",
         "servers:\n\t- url: /\n",
         "openapi.yaml:6:1",
-        "syntax: while scanning for the next token, found character that cannot start any token",
+        "syntax: a tab cannot indent YAML",
     ),
     (
         "openapi.yaml",
