@@ -43,7 +43,6 @@ class Account:
     refresh_token: str = ""
     phone: Authenticator | None = None
     backup_codes: list[str] = field(default_factory=list)
-    last_step: int = -1
 
     def begin(self) -> Any:
         """Send the password; the data of the reply: tokens, or a challenge."""
@@ -89,18 +88,19 @@ class Account:
         phone = Authenticator(setup["secret"], setup["digits"], setup["period"], setup["algorithm"])
         step = int(self.clock.now().timestamp()) // phone.period
         ok(self.post("/mfa/verify", json={"code": phone.code_of(step)}))
-        self.phone, self.backup_codes, self.last_step = phone, list(setup["backup_codes"]), step
+        phone.last_step = step
+        self.phone, self.backup_codes = phone, list(setup["backup_codes"])
         return self
 
     def code(self) -> str:
         """A code that was not used before; moves the clock where none is left in the window."""
         assert self.phone is not None
         step = int(self.clock.now().timestamp()) // self.phone.period
-        if step <= self.last_step:
-            step = self.last_step + 1
+        if step <= self.phone.last_step:
+            step = self.phone.last_step + 1
             if step > int(self.clock.now().timestamp()) // self.phone.period + 1:
                 self.clock.advance(seconds=self.phone.period)
-        self.last_step = step
+        self.phone.last_step = step
         return self.phone.code_of(step)
 
     def wrong_code(self) -> str:
@@ -129,7 +129,6 @@ class Account:
             self.user_id,
             phone=self.phone,
             backup_codes=self.backup_codes,
-            last_step=self.last_step,
         )
 
 

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 
-@dataclass(frozen=True)
+@dataclass
 class Authenticator:
-    """What a phone knows after it has scanned the QR code."""
+    """What a phone knows after it has scanned the QR code, and the newest step that was used."""
 
     secret: str
     digits: int = 6
     period: int = 30
     algorithm: str = "SHA1"
+    last_step: int = -1
 
     def code(self, at: datetime, steps: int = 0) -> str:
         """The code of the time step ``steps`` after the one that ``at`` falls in."""
