@@ -130,7 +130,7 @@ def _choices(alphabet: str) -> dict[str, str]:
     for character in alphabet:
         choices.setdefault(normalise(character), character)
     if "" in choices and len(choices) > 1:
-        raise ValueError("a position is either a space or hyphen or it is not")
+        raise ValueError("a position of a backup code always is a space or hyphen, or never")
     return choices
 
 

@@ -26,10 +26,10 @@ class Sealer:
     """
 
     def __init__(self, keys: Mapping[str, bytes], current: str) -> None:
-        self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
-        self._current = current
         if any(len(key) != 32 for key in keys.values()) or current not in keys:
             raise ValueError("sealing keys are 32 bytes each, the current one among them")
+        self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
+        self._current = current
 
     def seal(self, secret: bytes, factor_id: str) -> str:
         """The envelope of a secret for the factor with this id."""

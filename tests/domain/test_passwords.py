@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from domain.errors import Unavailable
+from domain.passwords import Passwords, common_passwords
+from tests.domain.world import quick_passwords
+
+
+def test_a_hash_is_of_its_own_password_alone() -> None:
+    passwords = quick_passwords()
+    encoded = passwords.hash("kestrel over the weir")
+    assert passwords.verify(encoded, "kestrel over the weir")
+    assert not passwords.verify(encoded, "kestrel over the wei")
+    assert not passwords.verify(encoded, "Kestrel over the weir")
+    assert not passwords.verify(encoded, " kestrel over the weir")
+    assert passwords.hash("kestrel over the weir") != encoded
+
+
+def test_a_long_password_counts_to_its_last_character() -> None:
+    passwords = quick_passwords()
+    encoded = passwords.hash("é" * 1023 + "x")
+    assert passwords.verify(encoded, "é" * 1023 + "x")
+    assert not passwords.verify(encoded, "é" * 1023 + "y")
+
+
+def test_the_hash_is_argon2id_with_the_given_cost() -> None:
+    passwords = Passwords(1, time_cost=2, memory_cost=64, parallelism=2)
+    assert passwords.hash("kestrel over the weir").startswith("$argon2id$v=19$m=64,t=2,p=2$")
+
+
+def test_the_defaults_are_those_of_rfc_9106() -> None:
+    assert Passwords(1).hash("x").startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+
+
+def test_a_hash_of_another_cost_is_stale() -> None:
+    encoded = Passwords(1, time_cost=2, memory_cost=8, parallelism=1).hash("x")
+    assert quick_passwords().stale(encoded)
+    assert not quick_passwords().stale(quick_passwords().hash("x"))
+
+
+def test_nobody_takes_as_long_as_somebody() -> None:
+    passwords = Passwords(1, time_cost=2, memory_cost=8_192, parallelism=1)
+    encoded = passwords.hash("x")
+
+    def fastest(act: object, *arguments: str) -> float:
+        spans = []
+        for _ in range(5):
+            begun = time.perf_counter()
+            act(*arguments)  # type: ignore[operator]
+            spans.append(time.perf_counter() - begun)
+        return min(spans)
+
+    somebody = fastest(passwords.verify, encoded, "wrong")
+    nobody = fastest(passwords.verify_nobody, "wrong")
+    assert 0.5 < nobody / somebody < 2
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "password",
+        "Password",
+        "PASSWORD1",
+        "ｐａｓｓｗｏｒｄ",
+        "12345678",
+        "1234567890",
+        "qwertyuiop",
+        "iloveyou",
+        "Summer2025!",
+        "letmein123",
+        "aaaaaaaa" if "aaaaaaaa" in common_passwords() else "11111111",
+    ],
+)
+def test_a_common_password_is_refused_however_written(password: str) -> None:
+    assert quick_passwords().refused(password, "ann")
+
+
+def test_the_username_is_no_password() -> None:
+    passwords = quick_passwords()
+    assert passwords.refused("Ann.O'Neil@Example.org", "ann.o'neil@example.org")
+    assert not passwords.refused("ann.o'neil@example.org too", "ann.o'neil@example.org")
+
+
+@pytest.mark.parametrize("password", ["correct horse battery staple", "kestrel over the weir"])
+def test_a_password_of_ones_own_is_not_refused(password: str) -> None:
+    assert not quick_passwords().refused(password, "ann")
+
+
+def test_the_list_is_long_enough() -> None:
+    """ASVS 5.0 6.2.4 asks for the 3000 most common ones that the length rule lets through."""
+    assert len(common_passwords()) >= 3000
+    assert all(len(password) >= 8 for password in common_passwords())
+
+
+class Gate:
+    """Stands in for the hasher and holds every hash until it is opened."""
+
+    def __init__(self) -> None:
+        self.open = threading.Event()
+        self.inside = self.most = 0
+        self._lock = threading.Lock()
+
+    def hash(self, password: str) -> str:
+        with self._lock:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+        self.open.wait(5)
+        with self._lock:
+            self.inside -= 1
+        return "hash"
+
+
+def crowd(passwords: Passwords, size: int) -> tuple[list[threading.Thread], list[str]]:
+    outcomes: list[str] = []
+
+    def one() -> None:
+        try:
+            outcomes.append(passwords.hash("x"))
+        except Unavailable:
+            outcomes.append("unavailable")
+
+    threads = [threading.Thread(target=one) for _ in range(size)]
+    for thread in threads:
+        thread.start()
+    return threads, outcomes
+
+
+def wait_until(condition: object) -> None:
+    deadline = time.monotonic() + 5
+    while not condition() and time.monotonic() < deadline:  # type: ignore[operator]
+        time.sleep(0.005)
+
+
+def test_no_more_hashes_run_at_once_than_allowed_and_the_queue_is_bounded() -> None:
+    passwords, gate = quick_passwords(2, waiting=3), Gate()
+    passwords._hasher = gate  # type: ignore[assignment]
+    threads, outcomes = crowd(passwords, 9)
+    wait_until(lambda: gate.inside == 2 and outcomes.count("unavailable") == 4)
+    assert (gate.inside, outcomes) == (2, ["unavailable"] * 4)
+    gate.open.set()
+    for thread in threads:
+        thread.join(5)
+    assert gate.most == 2
+    assert sorted(outcomes) == ["hash"] * 5 + ["unavailable"] * 4
+
+
+def test_a_wait_that_takes_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("domain.passwords.LONGEST_WAIT_SECONDS", 0.05)
+    passwords, gate = quick_passwords(1), Gate()
+    passwords._hasher = gate  # type: ignore[assignment]
+    threads, outcomes = crowd(passwords, 3)
+    wait_until(lambda: len(outcomes) == 2)
+    gate.open.set()
+    for thread in threads:
+        thread.join(5)
+    assert sorted(outcomes) == ["hash", "unavailable", "unavailable"]
+
+
+def test_a_failure_gives_its_place_back() -> None:
+    passwords = quick_passwords(1, waiting=0)
+    for _ in range(3):
+        assert not passwords.verify(passwords._nobody, "wrong")
+    assert passwords.hash("x")
