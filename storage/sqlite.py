@@ -83,6 +83,13 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def set_busy_timeout(connection: Connection, seconds: float) -> None:
+    """How long the next transaction on this connection waits for another process's writer."""
+    driver = connection.connection.driver_connection
+    assert driver is not None  # noqa: S101
+    driver.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}").close()
+
+
 def _begin(connection: Connection) -> None:
     # A transaction that turned into a writer half-way would fail at once with SQLITE_BUSY
     # instead of waiting, since its snapshot is already old.

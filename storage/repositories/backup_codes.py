@@ -15,7 +15,11 @@ _OF_SET = backup_codes.c.set_id == bindparam("of_set")
 _UNUSED = backup_codes.c.used_at.is_(None)
 
 # Two regenerations of one factor take turns here; the second then replaces what the first made.
-_LOCK_FACTOR = select(factors.c.id).where(factors.c.id == bindparam("of_factor")).with_for_update()
+_LOCK_FACTOR = (
+    select(factors.c.id)
+    .where(factors.c.id == bindparam("of_factor"))
+    .with_for_update(key_share=True)
+)
 _DROP_SET = delete(code_sets).where(code_sets.c.factor_id == bindparam("of_factor"))
 _ADD_SET = insert(code_sets).inline()
 _ADD_CODES = insert(backup_codes).inline()

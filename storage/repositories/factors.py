@@ -8,9 +8,10 @@ from datetime import datetime
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from domain.records import CodeSet, Factor
-from storage.models import factors, users
+from storage.models import factors
 from storage.repositories.backup_codes import BackupCodes
 from storage.repositories.base import NOW, Repository, columns_of, values_of
+from storage.repositories.users import Users
 
 _BY_ID = factors.c.id == bindparam("of_factor")
 _OF_USER = factors.c.user_id == bindparam("of_user")
@@ -20,8 +21,6 @@ _ALIVE = factors.c.pending & (factors.c.expires_at > NOW)
 _PENDING_OF_USER = select(*columns_of(factors, Factor)).where(_OF_USER, _ALIVE)
 _ACTIVE_OF_USER = select(*columns_of(factors, Factor)).where(_OF_USER, _ACTIVE)
 
-# Two set-ups of one user take turns here, so that neither runs into the other's unique key.
-_LOCK_USER = select(users.c.id).where(users.c.id == bindparam("of_user")).with_for_update()
 _DROP_PENDING = delete(factors).where(_OF_USER, factors.c.pending)
 _ADD = insert(factors).inline()
 
@@ -59,7 +58,8 @@ class Factors(Repository):
     __slots__ = ()
 
     def put_pending(self, factor: Factor, codes: CodeSet, digests: Iterable[str]) -> None:
-        self._first(_LOCK_USER, {"of_user": factor.user_id})
+        # Two set-ups of one user take turns here; neither runs into the other's unique key.
+        Users(self._connection, self._writing).lock(factor.user_id)
         self._change(_DROP_PENDING, {"of_user": factor.user_id})
         self._change(_ADD, values_of(factor))
         BackupCodes(self._connection, self._writing).replace(codes, digests)

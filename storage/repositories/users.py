@@ -12,6 +12,8 @@ from storage.repositories.base import Repository, columns_of, per_engine, values
 
 _ALL = select(*columns_of(users, User)).order_by(users.c.created_at, users.c.number)
 _BY_ID = select(*columns_of(users, User)).where(users.c.id == bindparam("user_id"))
+# NO KEY: keeps other acts on the account out, and not the rows that merely refer to it.
+_LOCK = _BY_ID.with_for_update(key_share=True)
 _BY_KEY = select(*columns_of(users, User)).where(users.c.username_key == bindparam("username_key"))
 _ADD = per_engine(
     lambda insert: insert(users).inline().on_conflict_do_nothing(index_elements=["username_key"])
@@ -34,6 +36,9 @@ class Users(Repository):
 
     def get(self, user_id: str) -> User | None:
         return self._one(User, _BY_ID, {"user_id": user_id})
+
+    def lock(self, user_id: str) -> User | None:
+        return self._one(User, _LOCK, {"user_id": user_id})
 
     def by_key(self, username_key: str) -> User | None:
         return self._one(User, _BY_KEY, {"username_key": username_key})
