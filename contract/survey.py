@@ -168,12 +168,14 @@ class Survey:
         return False
 
     def _same_kind(self, node: Node, target: Target, kind: str) -> bool:
-        known = self._kinds.setdefault(id(target.node), kind)
+        known = _evident_kind(target.node, kind)
+        if known == kind:
+            known = self._kinds.setdefault(id(target.node), kind)
         if known == kind:
             self._file_kinds.setdefault(target.file, kind)
             return True
         was, wanted = _article(_spaced(known)), _article(_spaced(kind))
-        self._error(_ref_place(node), f"{target} is used as {was} elsewhere; {wanted} is due here")
+        self._error(_ref_place(node), f"{target} is {was}; {wanted} is due here")
         return False
 
     @contextmanager
@@ -327,6 +329,16 @@ class Survey:
 def _ref_place(node: Node) -> Location:
     location: Location = node.value["$ref"].location
     return location
+
+
+def _evident_kind(node: Node, kind: str) -> str:
+    """Another kind than the one that is due, where only that one knows all of a node's keys."""
+    if kind == EXTENSION or node.type != "object":
+        return kind
+    keys = [key for key in node.value if not key.startswith("x-") and key != "$ref"]
+    candidates = (kind, *sorted(REFERABLE - {kind, "callback"}))
+    fitting = (k for k in candidates if all(GRAMMAR[k].shape(key) for key in keys))
+    return next(fitting, kind)
 
 
 def _fits(node: Node, shape: str) -> bool:

@@ -18,13 +18,14 @@ _BODY = re.compile(r"\$response\.body#(.*)")
 
 
 def check(lens: Lens) -> None:
+    spoilt = lens.bundle.broken | lens.named
     operations = {
         op.value["operationId"]: op for op in lens.operations() if "operationId" in op.value
     }
     for link in lens.objects["link"]:
         _link(lens, link, operations)
     for response in lens.objects["response"]:
-        if lens.reaches(response, lens.bundle.broken | lens.named):
+        if lens.reaches(response, spoilt):
             continue
         for _, link in lens.members(response, "links"):
             _fed(lens, link, response)

@@ -60,7 +60,7 @@ def _needs(lens: Lens, response: Found, headers: tuple[str, ...], what: str) -> 
 
 def _meant(name: str) -> str:
     """The common header that a name is, or is one slip away from; else the name itself."""
-    return _FOLDED.get(closest(name.lower(), _FOLDED, 0.85) or "", name)
+    return _FOLDED.get(closest(name.lower(), _FOLDED, 0.8) or "", name)
 
 
 def _header_names(lens: Lens, response: Found) -> None:

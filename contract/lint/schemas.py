@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from contract.diagnostics import closest, did_you_mean
@@ -38,6 +39,7 @@ def check(lens: Lens) -> None:
     for schema in lens.objects["schema"]:
         _type(lens, schema)
         _limits(lens, schema)
+        _enum(lens, schema)
         _format(lens, schema)
         _pattern(lens, schema)
         _required(lens, schema, closed.get(schema.pointer))
@@ -88,6 +90,15 @@ def _limits(lens: Lens, schema: Found) -> None:
         if schema.value[key] < 0:
             lens.error(join(schema.pointer, key), f"{key} cannot be negative")
     _exclusive(lens, schema)
+
+
+def _enum(lens: Lens, schema: Found) -> None:
+    seen: set[str] = set()
+    for index, value in enumerate(schema.value.get("enum", ())):
+        text = json.dumps(value, sort_keys=True)
+        if text in seen:
+            lens.error(join(schema.pointer, "enum", str(index)), f"{text} is listed twice")
+        seen.add(text)
 
 
 def _exclusive(lens: Lens, schema: Found) -> None:
