@@ -65,6 +65,10 @@ class TestUsers:
         assert not tx.users.add(a_user(username_key=user.username_key))
         assert tx.users.list() == [user]
 
+    def test_a_user_can_be_locked_for_an_act(self, tx, user) -> None:
+        assert tx.users.lock(user.id) == user
+        assert tx.users.lock(new_id()) is None
+
     def test_any_text_is_a_username(self, tx) -> None:
         odd = a_user(username="á🜚" * 5000 + "'\"\r\n", username_key="ﷺ" * 5000)
         assert tx.users.add(odd)
