@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import anyio.to_thread
 import flask
 from connexion.apps.flask import FlaskApi, FlaskASGIApp
+from werkzeug.wsgi import ClosingIterator
 
 from contract.asgi import EXCHANGE, Receive, Scope, Send, exchange_of, send_reply
 from contract.body import read_body
@@ -41,11 +42,19 @@ class ContractApi(FlaskApi):  # type: ignore[misc] # Connexion carries no types
         return path, operation.operation_id
 
 
+class Unabridged(flask.Response):
+    """A response that keeps its body. Werkzeug drops that of a 204 and so would hide the breach."""
+
+    def get_app_iter(self, environ: Any) -> Iterable[bytes]:  # noqa: ARG002 - Werkzeug's signature
+        return ClosingIterator(self.iter_encoded(), self.close)
+
+
 class ContractFlask(FlaskASGIApp):  # type: ignore[misc] # Connexion carries no types
     """Connexion's Flask application with our bridge in place of its WSGI adapter."""
 
     def __init__(self, import_name: str, *, contract: Contract, make_view: MakeView) -> None:
         super().__init__(import_name, {"static_folder": None})
+        self.app.response_class = Unabridged
         self._make_view = make_view
         self._base_path = contract.base_path
         self._limiter = anyio.CapacityLimiter(THREADS)

@@ -22,7 +22,6 @@ from contract.operation import (
     ResponseRule,
     Security,
 )
-from contract.replies import REQUEST_ID
 from contract.rules import Rules
 from contract.scalars import SCALARS
 from contract.schema import JSON, Direction, resolve, translate
@@ -116,7 +115,7 @@ class _Compiler:
             for status, response in spec["responses"].items()
             if not status.startswith("x-")
         }
-        success = self._success(responses, here)
+        success = next(status for status in responses if status.startswith("2"))
         return Operation(
             id=spec["operationId"],
             method=method.upper(),
@@ -128,17 +127,11 @@ class _Compiler:
             parameters=tuple(self._parameters(path, item, spec, here)),
             responses=MappingProxyType(responses),
             success=int(success),
-            message=responses[success].description if success in responses else "",
-            envelope=self._is_envelope(spec["responses"].get(success, {})),
+            message=responses[success].description,
+            envelope=self._is_envelope(spec["responses"][success]),
             extensions=self._extensions(spec),
             pointer=here,
         )
-
-    def _success(self, responses: Mapping[str, ResponseRule], here: str) -> str:
-        found = [status for status in responses if re.fullmatch("2[0-9]{2}", status)]
-        if len(found) != 1:
-            self._refuse(f"{here}/responses", "an operation has exactly one success (2xx) status")
-        return found[0] if found else "200"
 
     def _is_envelope(self, response: JSON) -> bool:
         content = resolve(response, self._document).get("content", {})
@@ -232,12 +225,9 @@ class _Compiler:
     # -- replies -----------------------------------------------------------------------------
 
     def _orphans(self) -> Iterator[tuple[str, ResponseRule]]:
-        listed = self._document.get("components", {}).get("responses", {})
         for status, name in ORPHANS.items():
-            if name in listed:
-                yield status, self._response(f"/components/responses/{name}", listed[name])
-            else:
-                self._refuse("", f'components.responses lacks "{name}", the reply with {status}')
+            pointer = f"/components/responses/{name}"
+            yield status, self._response(pointer, resolve({"$ref": f"#{pointer}"}, self._document))
 
     def _response(self, pointer: str, spec: JSON) -> ResponseRule:
         pointer, spec = self._resolve(pointer, spec)
@@ -247,8 +237,6 @@ class _Compiler:
 
     def _compile_response(self, pointer: str, spec: JSON) -> ResponseRule:
         headers = dict(self._headers(pointer, spec))
-        if not (rule := headers.get(REQUEST_ID.lower())) or not rule.required:
-            self._refuse(pointer, f"a response declares {REQUEST_ID}, which every reply carries")
         return ResponseRule(
             description=spec["description"].strip(),
             content=MappingProxyType(dict(self._content(pointer, spec))),

@@ -57,7 +57,14 @@ _SENTENCES: dict[str, Callable[[Any], str]] = {
     "not": lambda _: "is not taken here",
 }
 
-_STRUCTURAL = frozenset({"type", "required", "additionalProperties", "enum"})
+# How far a broken keyword puts a value from the form: each name counts, the type decides.
+_OF_TYPE = 1_000_000
+_SHAPE: dict[str, Callable[[Any], int]] = {
+    "type": lambda _: _OF_TYPE,
+    "enum": lambda _: _OF_TYPE,
+    "required": lambda _: 1,
+    "additionalProperties": lambda kind: len(kind.unexpected),
+}
 
 
 class Rules:
@@ -85,7 +92,7 @@ class Rules:
         if not errors and self._closed is not None:
             errors = list(islice(self._closed.iter_errors(value), MOST))
         found = [
-            Violation(place, prefix + self._pointer(error), error.kind.name, _sentence(error))
+            Violation(place, prefix + self._pointer(error), _keyword(error), _sentence(error))
             for error in _explained(errors)
         ]
         return tuple(dict.fromkeys(found))[:MOST]
@@ -105,8 +112,14 @@ def _compile(schema: JSON) -> jsonschema_rs.Draft4Validator:
     )
 
 
+def _keyword(error: ValidationError) -> str:
+    """The keyword to blame. An object without any property refuses each with `false`."""
+    name: str = error.kind.name
+    return "additionalProperties" if name == "falseSchema" else name
+
+
 def _sentence(error: ValidationError) -> str:
-    sentence = _SENTENCES.get(error.kind.name)
+    sentence = _SENTENCES.get(_keyword(error))
     return sentence(error.kind) if sentence else "does not fit the schema"
 
 
@@ -122,26 +135,23 @@ def _explained(errors: list[ValidationError]) -> Iterator[ValidationError]:
 def _meant(error: ValidationError) -> list[ValidationError] | None:
     """The errors of the branch that the value was evidently meant for, if there is one.
 
-    Only the shape tells (which names are there, and the type): a branch with fewer faults of
-    shape than every other one is the one meant.
+    Only the shape tells: the type, and which names are there. A branch with fewer faults of shape
+    than every other one is the one meant, unless nothing is there to tell by.
     """
     branches = getattr(error.kind, "context", None)
     if not branches or not all(branches):
         return None
-    ranked = sorted(branches, key=lambda branch: _misshapen(branch, error.instance_path))
-    if len(ranked) > 1:
-        best, second = (_misshapen(branch, error.instance_path) for branch in ranked[:2])
-        if best == second:
-            return None
+    faults = {id(branch): _misshapen(branch, error.instance_path) for branch in branches}
+    ranked = sorted(branches, key=lambda branch: faults[id(branch)])
+    best, second, *_ = [*(faults[id(branch)] for branch in ranked), _OF_TYPE]
+    if best == second or (error.instance == {} and second < _OF_TYPE):
+        return None
     return list(ranked[0])
 
 
 def _misshapen(branch: list[ValidationError], path: list[str | int]) -> int:
-    return sum(
-        len(getattr(error.kind, "unexpected", "1"))
-        for error in branch
-        if error.instance_path == path and error.kind.name in _STRUCTURAL
-    )
+    own = [error for error in branch if error.instance_path == path]
+    return sum(_SHAPE[e.kind.name](e.kind) for e in own if e.kind.name in _SHAPE)
 
 
 def _property_names(schema: Any) -> Iterator[str]:

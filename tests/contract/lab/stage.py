@@ -21,13 +21,26 @@ from tests.contract.lab import access, things
 ROOT = Path(__file__).parent / "spec" / "openapi.yaml"
 HANDLERS = {"things": things, "access": access}
 THING = {"id": "a-1", "name": "bolt", "parts": []}
+
+
+def reply(
+    value: Any,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    content_type: str = "application/json",
+) -> flask.Response:
+    """A reply made by hand, as a handler that goes its own way would make it."""
+    body = value if isinstance(value, str | bytes) else json.dumps(value)
+    return flask.Response(body, status, dict(headers or {}), content_type=content_type)
+
+
 HONEST: Mapping[str, Any] = {
     "listThings": {"things": [THING]},
     "createThing": THING,
     "latestThing": THING,
     "getThing": THING,
     "removeThing": None,
-    "getPlain": {"state": "fine"},
+    "getPlain": lambda **_: reply({"state": "fine"}, headers={"X-Total": "3"}),
     "logIn": {"token": "abc"},
     "openSecret": None,
 }
@@ -36,9 +49,7 @@ HONEST: Mapping[str, Any] = {
 class Refusal(Exception):
     """A refusal as the application's rules would raise it."""
 
-    def __init__(
-        self, status: int, code: str, headers: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, status: int, code: str, headers: Mapping[str, str] | None = None) -> None:
         self.status, self.code, self.headers = status, code, headers or {}
         self.message = "No"
         super().__init__(code)
@@ -51,12 +62,17 @@ class Stage:
     answers: dict[str, Any] = field(default_factory=lambda: dict(HONEST))
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
+    def reset(self) -> None:
+        self.answers = dict(HONEST)
+        self.calls.clear()
+
     def play(self, name: str, **given: Any) -> Any:
         self.calls.append((name, given))
         answer = self.answers[name]
         if isinstance(answer, BaseException):
             raise answer
-        return answer(**given) if callable(answer) and not isinstance(answer, flask.Response) else answer
+        is_script = callable(answer) and not isinstance(answer, flask.Response)
+        return answer(**given) if is_script else answer
 
 
 @dataclass(frozen=True)
@@ -100,7 +116,7 @@ def authenticate(request: Any, operation: Any) -> str:
 
 
 class Lab:
-    """The application with its stage and a client."""
+    """The application with its stage and a client. Connexion takes its time to make one."""
 
     def __init__(self, spec: Contract | Path, **options: Any) -> None:
         self.stage = Stage()
@@ -116,6 +132,12 @@ class Lab:
             observe=lambda *reply: self.seen.append(reply),
             **options,
         )
+
+    def fresh(self) -> Lab:
+        """The same application with an honest stage, for the next test."""
+        self.stage.reset()
+        self.seen.clear()
+        return self
 
     def call(
         self,

@@ -6,7 +6,11 @@ from typing import Any
 
 
 def list_things(
-    services: Any, limit: int, named: str | None, fresh: bool | None, ratio: float | None,
+    services: Any,
+    limit: int,
+    named: str | None,
+    fresh: bool | None,
+    ratio: float | None,
     x_trace: str | None,
 ) -> Any:
     given = {"limit": limit, "named": named, "fresh": fresh, "ratio": ratio, "x_trace": x_trace}
