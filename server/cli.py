@@ -57,7 +57,6 @@ def main() -> None:
 )
 def serve_command(host: str, port: int, workers: int) -> None:
     """Serve the API, its documentation at /docs and the bundle at /openapi.json."""
-    serve.end_quietly_on_sigterm()
     logs.configure()
     current = settings.load()
     reading = spec.read(current.spec)

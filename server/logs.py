@@ -41,7 +41,8 @@ def configure(level: int = logging.INFO) -> None:
     root.setLevel(level)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).handlers.clear()
-        logging.getLogger(name).propagate = True
+        # A line per request would repeat its query, which is submitted like everything else.
+        logging.getLogger(name).propagate = name != "uvicorn.access"
 
 
 def _renderer() -> Any:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
 from collections.abc import Iterator
 
@@ -24,6 +23,8 @@ from server.spec import Reading
 GRACE = 15
 KEEP_ALIVE = 15
 BACKLOG = 2048
+WORKER_SECONDS = 60
+"""A worker that says nothing for so long is replaced; a busy machine takes its time to start one."""
 
 
 class Server(uvicorn.Server):
@@ -56,6 +57,7 @@ def config(served: ContractApp | str, host: str, port: int, workers: int) -> uvi
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=GRACE,
         backlog=BACKLOG,
+        timeout_worker_healthcheck=WORKER_SECONDS,
     )
 
 
@@ -86,8 +88,3 @@ def _serve_together(settings: uvicorn.Config) -> None:
         Multiprocess(settings, sockets=[sock]).run()
     finally:
         sock.close()
-
-
-def end_quietly_on_sigterm() -> None:
-    """Before the server takes the signals over, SIGTERM ends with status 0 all the same."""
-    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
