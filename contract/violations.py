@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 Place = Literal["body", "query", "header", "path"]
@@ -23,7 +23,12 @@ class Violation:
     message: str
 
     def as_dict(self) -> dict[str, str]:
-        return asdict(self)
+        return {
+            "location": self.location,
+            "pointer": self.pointer,
+            "keyword": self.keyword,
+            "message": self.message,
+        }
 
 
 class Invalid(Exception):
