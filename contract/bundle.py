@@ -147,9 +147,10 @@ class _Writer:
             return dict(self._members(node, shape, pointer))
         if node.type == "array":
             member = inner(shape) if shape[0] == "[" else shape
+            sound = (c for _, c in node.children() if id(c) not in self._survey.faulty)
             return [
                 self._value(child, member, f"{pointer}/{index}", child.location)
-                for index, child in node.children()
+                for index, child in enumerate(sound)
             ]
         return node.value
 

@@ -34,7 +34,9 @@ class Diagnostic:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.location}: {self.severity}: {self.message}"
+        # A name with a line break in it must not forge a line of its own.
+        message = "".join(c if c.isprintable() else repr(c)[1:-1] for c in self.message)
+        return f"{self.location}: {self.severity}: {message}"
 
 
 class SpecError(Exception):

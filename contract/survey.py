@@ -147,11 +147,12 @@ class Survey:
             self.faulty.add(id(node))
             return
         self.targets[id(node)] = target
-        if id(target.node) in self._walked:
-            return
-        self._walked.add(id(target.node))
-        with self._inside_of(target):
-            self._walk_target(target, kind)
+        if id(target.node) not in self._walked:
+            self._walked.add(id(target.node))
+            with self._inside_of(target):
+                self._walk_target(target, kind)
+        if id(target.node) in self.faulty:
+            self.faulty.add(id(node))
 
     def _walk_target(self, target: Target, kind: str) -> None:
         if kind == EXTENSION:

@@ -18,7 +18,7 @@ from contract.diagnostics import Location, SpecError
 from contract.lint import patterns
 from contract.source import Node, Sources
 from server.policies import registry
-from tests.contract.notes import complaints, copy, loaded, plant
+from tests.contract.notes import SPEC, complaints, copy, loaded, plant
 
 SHIPPED = Path(__file__).parents[2] / "spec"
 
@@ -1209,9 +1209,10 @@ def test_a_file_that_cannot_be_parsed_does_not_hide_mistakes_elsewhere(spec: Pat
 
 def test_no_diagnostic_is_wrapped(spec: Path) -> None:
     plant(spec, "schemas/notes.yaml", "x-ttl: PT10M", 'x-ttl: "PT\\n10M"')
+    plant(spec, "openapi.yaml", "type: http", 'type: "ht\\ntp"')
     with pytest.raises(SpecError) as refusal:
         loaded(spec)
-    assert len(str(refusal.value).splitlines()) == len(refusal.value.diagnostics) == 1
+    assert len(str(refusal.value).splitlines()) == len(refusal.value.diagnostics) == 2
 
 
 def test_an_example_that_does_not_fit_only_warns_at_start(spec: Path) -> None:
@@ -1231,6 +1232,43 @@ def test_an_entry_that_nobody_refers_to_warns_and_is_still_checked(spec: Path) -
     assert complaints(spec) == [
         'spec/schemas/notes.yaml:45:3: error: unknown key "tipe" (did you mean "type"?)'
     ]
+
+
+WRONG_VALUES = ["null", "[]", "{}", "5", "x", "[null]", "[[]]", "[{}]", "{$ref: 5}", '{$ref: "x"}']
+
+
+def _blocks() -> list[tuple[str, int, int]]:
+    """Every key of the spec of notes: its file, its line, and the line after its value."""
+    found = []
+    for path in sorted(SPEC.rglob("*.yaml")):
+        lines = path.read_text("utf-8").split("\n")
+        depths = [len(line) - len(line.lstrip()) if line else 99 for line in lines]
+        for at, line in enumerate(lines):
+            if line.rstrip("0123456789abcdefghijklmnopqrstuvwxyz").endswith(":") or ": " in line:
+                after = (n for n in range(at + 1, len(lines)) if depths[n] <= depths[at])
+                found.append((str(path.relative_to(SPEC)), at, next(after, len(lines))))
+    return found
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(block=st.sampled_from(_blocks()), value=st.sampled_from(WRONG_VALUES))
+def test_a_value_of_any_type_is_answered_with_diagnostics(
+    notes: Path, block: tuple[str, int, int], value: str
+) -> None:
+    file, start, end = block
+    lines = (SPEC / file).read_text("utf-8").split("\n")
+    lines[start:end] = [f"{lines[start].split(':')[0]}: {value}"]
+    (notes / file).write_text("\n".join(lines), "utf-8")
+    try:
+        found = complaints(notes)
+    finally:
+        shutil.copy(SPEC / file, notes / file)
+    assert all(line.startswith("spec/") and "\n" not in line for line in found)
+
+
+@pytest.fixture(scope="module")
+def notes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy(tmp_path_factory.mktemp("notes"))
 
 
 # -- patterns --------------------------------------------------------------------------------
