@@ -1367,7 +1367,8 @@ def _with_a_letter_changed(spot: Spot, chance: random.Random) -> str:
     line = lines[spot.place.line - 1]
     start = spot.place.column - 1 + (line[spot.place.column - 1] in "\"'")
     at = start + chance.randrange(len(spot.text))
-    letter = chance.choice([c for c in "qzQZ" if c != line[at]])
+    # Another letter, not another case of the same: names of headers have no case.
+    letter = chance.choice([c for c in "qz" if c != line[at].lower()])
     lines[spot.place.line - 1] = line[:at] + letter + line[at + 1 :]
     return "\n".join(lines)
 
