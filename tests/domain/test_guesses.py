@@ -10,6 +10,7 @@ import pytest
 from domain import guesses
 from domain.errors import FactorLocked, TooManyAttempts, Unavailable
 from domain.guesses import Guess
+from domain.records import Budget
 from domain.services import Services
 from storage.store import SqlStore
 from tests.domain.world import (
@@ -176,8 +177,6 @@ class Overtaken:
         self.budgets = self
 
     def get(self, key: str) -> object:
-        from domain.records import Budget
-
         return Budget(key, self.count, START)
 
     def charge(self, key: str, seen: int, now: object) -> bool:

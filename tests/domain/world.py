@@ -118,9 +118,12 @@ class Person:
     phone: Authenticator | None = None
     codes: list[str] = field(default_factory=list)
 
+    def policy(self, operation: str) -> OperationPolicy:
+        return self.services.policies.operations.get(operation, NOTHING_ASKED)
+
     def begin(self, password: str | None = None, client: Client | None = None) -> Any:
         body = {"username": self.username, "password": password or self.password}
-        return auth.login(self.services, body, client or self.client, OPERATIONS["login"], None)
+        return auth.login(self.services, body, client or self.client, self.policy("login"), None)
 
     def challenge(self) -> str:
         issued = self.begin()
@@ -129,7 +132,7 @@ class Person:
 
     def finish(self, challenge_id: str, code: str, session: Session | None = None) -> TokenPair:
         body = {"challenge_id": challenge_id, "mfa_code": code}
-        pair = auth.login(self.services, body, self.client, OPERATIONS["login"], session)
+        pair = auth.login(self.services, body, self.client, self.policy("login"), session)
         assert isinstance(pair, TokenPair)
         return pair
 
@@ -149,7 +152,7 @@ class Person:
     def session(self, operation: str = "") -> Session:
         """The session, authenticated as for the operation."""
         assert self.tokens is not None
-        policy = OPERATIONS.get(operation, NOTHING_ASKED)
+        policy = self.policy(operation)
         return sessions.authenticate(self.services, self.tokens.access_token, policy)
 
     def refresh(self) -> Person:
@@ -161,7 +164,7 @@ class Person:
         return mfa.setup_mfa(self.services, self.session("setupMFA"))
 
     def verify(self, code: str) -> None:
-        mfa.verify_mfa(self.services, self.session("verifyMFA"), code, OPERATIONS["verifyMFA"])
+        mfa.verify_mfa(self.services, self.session("verifyMFA"), code, self.policy("verifyMFA"))
 
     def enrol(self) -> Person:
         """Turn MFA on, or rotate; the present step's code is spent by it."""
@@ -177,6 +180,11 @@ class Person:
         self.clock.advance(seconds=self.phone.period)
         return self.phone.code(self.clock.now())
 
+    def next_code(self) -> str:
+        """The next step's code, which the window takes already; the clock stands still."""
+        assert self.phone is not None
+        return self.phone.code(self.clock.now(), 1)
+
     def wrong_code(self) -> str:
         assert self.phone is not None
         return self.phone.wrong(self.clock.now())
@@ -188,7 +196,7 @@ class Person:
             password or self.password,
             code,
             self.client,
-            OPERATIONS["disableMFA"],
+            self.policy("disableMFA"),
         )
 
     def verify_backup_code(self, code: str) -> Any:
@@ -196,7 +204,7 @@ class Person:
             self.services,
             self.session("verifyBackupCode"),
             code,
-            OPERATIONS["verifyBackupCode"],
+            self.policy("verifyBackupCode"),
         )
 
     def regenerate(self) -> list[str]:
@@ -211,7 +219,7 @@ class Person:
             current or self.password,
             new,
             self.client,
-            OPERATIONS["changePassword"],
+            self.policy("changePassword"),
         )
 
     def status(self) -> MFAStatus:
