@@ -1,0 +1,373 @@
+"""Every reply that the spec declares is reached by a real cause, and nothing else is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from contract.body import LIMIT
+from server.spec import read
+from tests.api import faults
+from tests.api.calls import Call, fresh_password, ready
+from tests.support.accounts import Account
+from tests.support.api import Reply
+from tests.support.coverage import RECORDER, Cell, declared
+from tests.support.servers import ROOT
+from tests.support.world import World, world_in
+
+SPEC = read(ROOT / "spec" / "openapi.yaml")
+OPERATIONS = SPEC.contract.operations
+CELLS = sorted(declared(SPEC.bundle.document))
+WITH_BODY = [name for name, operation in OPERATIONS.items() if operation.body]
+WITH_TOKEN = [name for name, operation in OPERATIONS.items() if operation.security.mandatory]
+
+CODES = {
+    "400": {"invalid_request"},
+    "401": {
+        *("invalid_token", "insufficient_user_authentication", "invalid_credentials"),
+        *("invalid_code", "invalid_challenge", "factor_locked"),
+    },
+    "403": {"registration_closed"},
+    "404": {"not_found"},
+    "405": {"method_not_allowed"},
+    "409": {"username_taken", "password_refused", "no_pending_enrollment", "mfa_not_enabled"},
+    "413": {"payload_too_large"},
+    "415": {"unsupported_media_type"},
+    "429": {"too_many_attempts"},
+    "500": {"internal_error", "contract_violation"},
+    "503": {"unavailable"},
+}
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return world_in(tmp_path_factory.mktemp("closed"), registration="closed")
+
+
+@pytest.fixture(scope="module")
+def raising(world: World) -> World:
+    return faults.with_handlers(world, faults.raising)
+
+
+@pytest.fixture(scope="module")
+def lying(world: World) -> World:
+    return faults.with_handlers(world, faults.adding_a_property)
+
+
+# -- the causes ------------------------------------------------------------------------------
+
+
+def success(world: World, operation: str) -> Reply:
+    return ready(world, operation).send()
+
+
+def bad_request(world: World, operation: str) -> Reply:
+    return ready(world, operation).send(params={"undeclared": "1"})
+
+
+def unauthorized(world: World, operation: str) -> Reply:
+    if operation in WITH_TOKEN:
+        return ready(world, operation).send(token=None)
+    call = ready(world, operation)
+    body = {
+        name: "A" * 43 if name == "refresh_token" else value for name, value in call.body.items()
+    }
+    return call.send(json=body | ({"password": fresh_password()} if "password" in body else {}))
+
+
+def not_found(world: World, operation: str) -> Reply:
+    stranger = world.account().sign_in()
+    other = ready(world, operation, stranger).segment
+    return replace(ready(world, operation), segment=other).send()
+
+
+def conflict(world: World, operation: str) -> Reply:
+    call = ready(world, operation, world.account().sign_in())
+    if operation == "registerUser":
+        return call.send(json=call.body | {"username": call.account.username})
+    if operation == "changePassword":
+        return call.send(json=call.body | {"new_password": "password123"})
+    bodies = {
+        "verifyMFA": {"code": "000001"},
+        "verifyBackupCode": {"code": "AAAA-BBBB-CCCC-DDDD"},
+        "disableMFA": {"password": call.account.password, "code": "000001"},
+    }
+    plain = world.account().sign_in()
+    return call.send(json=bodies.get(operation), token=plain.token)
+
+
+def too_large(world: World, operation: str) -> Reply:
+    return ready(world, operation).send(json=None, content=b" " * (LIMIT + 1), headers=JSON)
+
+
+def unsupported(world: World, operation: str) -> Reply:
+    content, headers = b"code=1", {"Content-Type": "application/x-www-form-urlencoded"}
+    return ready(world, operation).send(json=None, content=content, headers=headers)
+
+
+def too_many(world: World, operation: str) -> Reply:
+    call = ready(world, operation)
+    for _ in range(20):
+        reply = call.send(json=_wrong(call.body))
+        if reply.status != 401:
+            return reply
+    return reply
+
+
+def _wrong(body: dict[str, str]) -> dict[str, str]:
+    """The same request with a secret that is not right."""
+    name = next(n for n in ("password", "current_password", "code") if n in body)
+    return body | {name: "0000-0000-0000-0000" if name == "code" else fresh_password()}
+
+
+def unavailable(world: World, operation: str) -> Reply:
+    call = ready(world, operation)
+    with faults.vanished(world):
+        return call.send()
+
+
+CAUSES: dict[str, Callable[[World, str], Reply]] = {
+    "200": success,
+    "201": success,
+    "400": bad_request,
+    "401": unauthorized,
+    "404": not_found,
+    "409": conflict,
+    "413": too_large,
+    "415": unsupported,
+    "429": too_many,
+    "503": unavailable,
+}
+
+JSON = {"Content-Type": "application/json"}
+OF_OPERATIONS = [cell for cell in CELLS if cell[0] != "-" and cell[1] not in ("403", "500")]
+
+
+@pytest.mark.parametrize("cell", OF_OPERATIONS, ids=" ".join)
+def test_every_declared_reply_is_reached(world: World, cell: Cell) -> None:
+    operation, status, _media_type = cell
+    holds(CAUSES[status](world, operation), cell)
+
+
+def holds(reply: Reply, cell: Cell) -> None:
+    _operation, status, media_type = cell
+    assert reply.status == int(status), reply.content
+    assert reply.headers["Content-Type"] == media_type
+    assert reply.headers["X-Content-Type-Options"] == "nosniff"
+    assert cell in RECORDER.cells
+    if reply.status >= 400:
+        body = reply.json
+        assert set(body) == {"success", "message", "error"}
+        assert body["success"] is False
+        assert body["message"]
+        assert set(body["error"]) == {"code", "details", "request_id"}
+        assert reply.code in CODES[status]
+        assert body["error"]["request_id"] == reply.headers["X-Request-ID"]
+        assert reply.headers["Cache-Control"] == "no-store"
+
+
+def test_registration_that_is_closed_is_a_403(closed: World) -> None:
+    body = {"username": "new.name", "password": fresh_password()}
+    reply = closed.api.post("/auth/register", json=body)
+    holds(reply, ("registerUser", "403", "application/json"))
+    assert reply.code == "registration_closed"
+
+
+# -- 400 -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("operation", sorted(set(OPERATIONS) - set(WITH_BODY)))
+def test_a_body_where_none_is_declared_is_refused(world: World, operation: str) -> None:
+    reply = ready(world, operation).send(content=b"{}", headers=JSON)
+    holds(reply, (operation, "400", "application/json"))
+    assert [d["location"] for d in reply.json["error"]["details"]] == ["body"]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_an_undeclared_query_parameter_is_refused_without_its_name(
+    world: World, operation: str
+) -> None:
+    reply = ready(world, operation).send(params={"an_undeclared_name": "a.submitted.value"})
+    (detail,) = reply.json["error"]["details"]
+    assert detail["location"] == "query"
+    assert b"an_undeclared_name" not in reply.content
+    assert b"a.submitted.value" not in reply.content
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"[]", b"null", b'{"a":NaN}', b"{}", b""])
+@pytest.mark.parametrize("operation", WITH_BODY)
+def test_a_body_that_does_not_fit_is_refused(
+    world: World, spender: Account, operation: str, content: bytes
+) -> None:
+    call = ready_for_refusal(world, operation, spender)
+    holds(call.send(content=content, headers=JSON), (operation, "400", "application/json"))
+
+
+@pytest.fixture(scope="module")
+def spender(world: World) -> Account:
+    """Signed in; for requests that are refused before they change anything."""
+    return world.account().sign_in()
+
+
+def ready_for_refusal(world: World, operation: str, account: Account) -> Call:
+    token = account.sign_in().token if operation in WITH_TOKEN else None
+    return Call(OPERATIONS[operation], account, token=token)
+
+
+@pytest.mark.parametrize("operation", WITH_BODY)
+def test_every_property_is_needed_and_no_other_is_taken(world: World, operation: str) -> None:
+    call = ready(world, operation)
+    cell = (operation, "400", "application/json")
+    for name in call.body:
+        holds(call.send(json={k: v for k, v in call.body.items() if k != name}), cell)
+        holds(call.send(json=call.body | {name: None}), cell)
+    reply = call.send(json=call.body | {"is_admin": True})
+    holds(reply, cell)
+    assert b"is_admin" not in reply.content
+    assert call.send().status < 300
+
+
+# -- 500 -------------------------------------------------------------------------------------
+
+
+def served_by(other: World, call: Call) -> Reply:
+    """The other application's reply; it holds nothing open that later tests move away."""
+    reply = call.send(other.api)
+    faults.release(other)
+    return reply
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_handler_that_raises_is_an_internal_error(
+    world: World, raising: World, operation: str
+) -> None:
+    reply = served_by(raising, ready(world, operation))
+    holds(reply, (operation, "500", "application/json"))
+    assert reply.code == "internal_error"
+    assert b"ZeroDivision" not in reply.content
+    assert b"no parts" not in reply.content
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_handler_that_says_more_than_the_spec_is_withheld(
+    world: World, lying: World, operation: str
+) -> None:
+    reply = served_by(lying, ready(world, operation))
+    holds(reply, (operation, "500", "application/json"))
+    assert reply.code == "contract_violation"
+    assert b"surplus" not in reply.content
+
+
+WITH_TIME = sorted(set(OPERATIONS) - {"getJWKS", "getLiveness", "getReadiness"})
+
+
+@pytest.mark.parametrize("operation", WITH_TIME)
+def test_a_clock_that_fails_is_an_internal_error(
+    world: World, operation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = ready(world, operation)
+    with faults.broken_clock(world, monkeypatch):
+        reply = call.send()
+    holds(reply, (operation, "500", "application/json"))
+    assert call.send().status < 300, "nothing stays broken"
+
+
+@pytest.mark.parametrize("operation", WITH_TOKEN)
+def test_a_session_row_that_cannot_be_read_is_an_internal_error(
+    world: World, operation: str
+) -> None:
+    call = ready(world, operation)
+    spoil = "UPDATE sessions SET auth_time = 'no time' WHERE user_id = ?"
+    assert faults.change(world, spoil, call.account.user_id)
+    holds(call.send(), (operation, "500", "application/json"))
+
+
+def test_a_password_hash_that_cannot_be_read_grants_nothing(world: World, user: Account) -> None:
+    spoil = "UPDATE users SET password_hash = 'no hash' WHERE id = ?"
+    assert faults.change(world, spoil, user.user_id)
+    reply = ready(world, "login", user).send()
+    assert reply.status in (401, 500)
+
+
+# -- 503 -------------------------------------------------------------------------------------
+
+WITH_STORAGE = [name for name, operation in OPERATIONS.items() if "503" in operation.responses]
+READING = {"getSession", "listSessions", "getMFAStatus", "getReadiness"}
+
+
+def test_all_but_the_keys_and_liveness_depend_on_storage() -> None:
+    assert set(OPERATIONS) - set(WITH_STORAGE) == {"getJWKS", "getLiveness"}
+
+
+@pytest.mark.parametrize("operation", WITH_STORAGE)
+def test_a_damaged_database_is_a_503_and_then_all_is_well_again(
+    world: World, operation: str
+) -> None:
+    call = ready(world, operation)
+    with faults.damaged(world):
+        holds(call.send(), (operation, "503", "application/json"))
+    assert call.send().status < 300
+
+
+@pytest.mark.parametrize("operation", WITH_STORAGE)
+def test_a_locked_database_refuses_what_writes_and_serves_what_reads(
+    world: World, operation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = ready(world, operation)
+    with faults.locked(world, monkeypatch):
+        reply = call.send()
+    if operation in READING:
+        assert reply.status == 200
+    else:
+        holds(reply, (operation, "503", "application/json"))
+        assert call.send().status < 300
+
+
+def test_a_schema_of_another_version_is_not_ready(world: World) -> None:
+    with faults.revision(world, "0000"):
+        holds(world.api.get("/health/ready"), ("getReadiness", "503", "application/json"))
+    assert world.api.get("/health/ready").status == 200
+
+
+@pytest.mark.parametrize("operation", ["getLiveness", "getJWKS"])
+def test_what_needs_no_storage_answers_without_it(world: World, operation: str) -> None:
+    call = ready(world, operation)
+    with faults.vanished(world):
+        assert call.send().status == 200
+
+
+def test_a_sealed_secret_that_does_not_open_is_a_503_and_no_token(
+    world: World, member: Account
+) -> None:
+    """The key is missing or the row was swapped: nobody can say whether the code is right."""
+    challenge = member.begin()["challenge_id"]
+    statement = "UPDATE factors SET sealed_secret = {} WHERE user_id = ?"
+    assert faults.change(world, statement.format("'~' || sealed_secret"), member.user_id)
+    reply = member.finish(challenge, member.code())
+    holds(reply, ("login", "503", "application/json"))
+
+
+# -- 405, 404 and 204 without an operation ---------------------------------------------------
+
+
+def test_an_unknown_path_is_a_404(world: World) -> None:
+    holds(world.api.get("/no/such/path"), ("-", "404", "application/json"))
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_another_method_is_a_405_with_every_method_that_there_is(
+    world: World, operation: str
+) -> None:
+    rule = OPERATIONS[operation]
+    path = rule.path.replace("{session_id}", "7c9e6679-7425-40de-944b-e07fc1f90ae7")
+    allow = {rule.method, "OPTIONS"} | ({"HEAD"} if rule.method == "GET" else set())
+    for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"} - allow:
+        reply = world.api.request(method, path)
+        holds(reply, ("-", "405", "application/json"))
+        assert set(reply.headers["Allow"].split(", ")) == allow
+    reply = world.api.request("OPTIONS", path)
+    assert (reply.status, reply.content) == (204, b"")
+    assert set(reply.headers["Allow"].split(", ")) == allow
+    assert ("-", "204", "-") in RECORDER.cells
