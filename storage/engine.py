@@ -6,17 +6,10 @@ whose database does not answer ends in a 503 and not in a hanging client.
 
 from __future__ import annotations
 
-from sqlalchemy import Engine, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy import URL, Engine, make_url
+from sqlalchemy.exc import ArgumentError
 
-from storage import postgresql, sqlite
-
-_MAKERS = {
-    "sqlite": sqlite.create_sqlite,
-    "postgresql": postgresql.create_postgresql,
-    "postgres": postgresql.create_postgresql,
-    "postgresql+psycopg": postgresql.create_postgresql,
-}
+from storage import sqlite
 
 
 def create_engine(url: str, *, pool_size: int | None = None) -> Engine:
@@ -34,7 +27,23 @@ def create_engine(url: str, *, pool_size: int | None = None) -> Engine:
     maker = _MAKERS.get(parsed.drivername)
     if maker is None:
         raise ValueError("the database URL must begin with sqlite:/// or postgresql://")
+    return maker(parsed, pool_size)
+
+
+def _create_postgresql(url: URL, pool_size: int | None) -> Engine:
     try:
-        return maker(parsed, pool_size)
-    except (ModuleNotFoundError, NoSuchModuleError):
-        raise ValueError("PostgreSQL needs the optional extra: countersign[postgresql]") from None
+        # The driver is an optional extra, so the module that imports it waits until it is asked.
+        from storage import postgresql
+    except ImportError:
+        raise ValueError(
+            "this database URL needs an optional extra: pip install 'countersign[postgresql]'"
+        ) from None
+    return postgresql.create_postgresql(url, pool_size)
+
+
+_MAKERS = {
+    "sqlite": sqlite.create_sqlite,
+    "postgresql": _create_postgresql,
+    "postgres": _create_postgresql,
+    "postgresql+psycopg": _create_postgresql,
+}

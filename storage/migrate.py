@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
-from storage import faults
+from storage import faults, sqlite
 from storage.engine import create_engine
 
 _SCRIPTS = Path(__file__).parent / "migrations"
@@ -72,16 +72,28 @@ def _disposed(url: str) -> Iterator[Engine]:
 @contextmanager
 def _locked(url: str) -> Iterator[Connection]:
     """One transaction around everything, with the lock that keeps other migrations out."""
-    with _disposed(url) as engine, faults.translated():
-        locking = engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
-        with locking.begin() as connection:
-            if connection.dialect.name == "postgresql":
-                _lock_postgresql(connection)
+    with _disposed(url) as engine, faults.translated(), engine.connect() as connection:
+        lock = _LOCKS[engine.dialect.name]
+        with lock(connection):
             yield connection
 
 
-def _lock_postgresql(connection: Connection) -> None:
-    # A migration may rightly take longer than a request.
-    connection.execute(text("SET LOCAL statement_timeout = 0"))
-    connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'"))
-    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+@contextmanager
+def _lock_sqlite(connection: Connection) -> Iterator[None]:
+    sqlite.set_busy_timeout(connection, _LOCK_SECONDS)
+    connection.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+    with connection.begin():
+        yield
+
+
+@contextmanager
+def _lock_postgresql(connection: Connection) -> Iterator[None]:
+    # The module is named here: without the optional driver it cannot be imported.
+    from storage.postgresql import patient
+
+    with connection.begin(), patient(connection, _LOCK_SECONDS):
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        yield
+
+
+_LOCKS = {"sqlite": _lock_sqlite, "postgresql": _lock_postgresql}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import select
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from sqlalchemy import URL, Engine, event
+from sqlalchemy import URL, Connection, Engine, event, text
 from sqlalchemy import create_engine as create
 from sqlalchemy.exc import DisconnectionError
 
@@ -41,9 +43,11 @@ class BoundedConnection(psycopg.Connection[Any]):
     not acknowledge; a stopped process behind a live kernel escapes both.
     """
 
+    answer_seconds: float | None = ANSWER_SECONDS
+
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         try:
-            return super().wait(gen, interval, ANSWER_SECONDS if timeout is None else timeout)
+            return super().wait(gen, interval, timeout or self.answer_seconds)
         except psycopg.OperationalError:
             if self.pgconn.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
                 # The answer may still come, to whoever asks next: this connection is spent.
@@ -69,6 +73,21 @@ def create_postgresql(url: URL, pool_size: int | None) -> Engine:
     event.listen(engine, "do_connect", _connect)
     event.listen(engine, "checkout", _check)
     return engine
+
+
+@contextmanager
+def patient(connection: Connection, lock_seconds: int) -> Iterator[None]:
+    """Lift every bound but one on locks, for a transaction that is no request's."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, BoundedConnection)  # noqa: S101
+    driver.answer_seconds = None
+    try:
+        for bound in ("statement_timeout", "idle_in_transaction_session_timeout"):
+            connection.execute(text(f"SET LOCAL {bound} = 0"))
+        connection.execute(text(f"SET LOCAL lock_timeout = '{lock_seconds}s'"))
+        yield
+    finally:
+        driver.answer_seconds = ANSWER_SECONDS
 
 
 def _connect_args() -> dict[str, Any]:

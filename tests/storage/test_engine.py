@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from urllib.parse import quote
@@ -87,6 +89,30 @@ def test_a_url_that_cannot_be_used_is_refused_and_not_repeated(url: str) -> None
     with pytest.raises(ValueError, match=r"URL") as refused:
         create_engine(url)
     assert "secret" not in str(refused.value)
+
+
+def test_without_the_driver_sqlite_works_and_postgresql_says_what_is_missing(tmp_path) -> None:
+    program = """
+import sys
+sys.modules["psycopg"] = None
+from storage import migrate, store
+from storage.engine import create_engine
+migrate.upgrade(sys.argv[1])
+store.SqlStore(create_engine(sys.argv[1])).ping()
+try:
+    create_engine("postgresql://ann:secret@host/name")
+except ValueError as error:
+    print(error)
+"""
+    finished = subprocess.run(
+        [sys.executable, "-c", program, databases.sqlite_url(tmp_path)],
+        cwd=Path(migrate.__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "countersign[postgresql]" in finished.stdout
+    assert "secret" not in finished.stdout
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -114,6 +116,26 @@ def test_processes_that_migrate_at_once_take_turns(empty_url: str) -> None:
     assert [worker.wait(30) for worker in workers] == [0] * 4
     assert migrate.current(empty_url) == migrate.head()
     assert differences(empty_url, metadata) == []
+
+
+def test_a_migration_waits_longer_than_a_request_may(empty_url: str) -> None:
+    holding, released = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with migrate._locked(empty_url):
+            holding.set()
+            released.wait(20)
+
+    with ThreadPoolExecutor(2) as pool:
+        held = pool.submit(hold)
+        assert holding.wait(10)
+        upgraded = pool.submit(migrate.upgrade, empty_url)
+        time.sleep(5)
+        assert not upgraded.done()
+        released.set()
+        held.result(10)
+        upgraded.result(10)
+    assert migrate.current(empty_url) == migrate.head()
 
 
 def test_a_database_that_does_not_answer_is_unavailable() -> None:
