@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+SEEN := build/contract-seen.txt
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -28,7 +29,18 @@ run: setup ## Serve on http://127.0.0.1:8080 with SQLite (docs at /docs, bundle 
 
 .PHONY: test
 test: setup ## Run the whole test suite
+	rm -f $(SEEN)
 	$(BIN)/python -m pytest
+
+.PHONY: contract
+contract: setup ## Run the contract tests and say what the spec declares and nothing reached
+	rm -f $(SEEN)
+	$(BIN)/python -m pytest -q tests/api tests/contract
+	$(BIN)/python -m tests.support.coverage
+
+.PHONY: fuzz
+fuzz: setup ## Run the stock command line of Schemathesis, twice (five minutes)
+	$(BIN)/python -m tests.contract.stock
 
 .PHONY: spec
 spec: setup ## Lint the spec, examples included, and validate the bundle as OpenAPI 3.0
@@ -50,7 +62,8 @@ format: setup ## Format the code
 	$(BIN)/ruff format
 
 .PHONY: check
-check: lint spec test contract ## What CI runs
+check: lint spec test ## What CI runs: lint, spec, test and the verdict on contract coverage
+	$(BIN)/python -m tests.support.coverage
 
 .PHONY: bench
 bench: setup ## Measure against stock Connexion and bare Flask; writes docs/benchmarks.md
