@@ -73,7 +73,7 @@ def test_a_sweep_that_fails_costs_no_login(
     services: Services, store: SqlStore, bob: Person
 ) -> None:
     watched = Watched(store, failing=True)
-    swept = replace(services, store=watched, housekeeper=Housekeeper())  # type: ignore[arg-type]
+    swept = replace(services, store=watched, housekeeper=Housekeeper())
     assert replace(bob, services=swept).sign_in().session()
     assert watched.sweeps == 1
     assert bob.clock.now() == START

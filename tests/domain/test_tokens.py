@@ -52,7 +52,7 @@ HEADER = {"typ": "at+jwt", "kid": "s1"}
 
 
 def access_tokens(**changes: Any) -> AccessTokens:
-    options = {
+    options: dict[str, Any] = {
         "keys": {"s1": KEY},
         "current": "s1",
         "issuer": "https://i.example",

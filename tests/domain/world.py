@@ -93,7 +93,7 @@ def quick_passwords(concurrency: int = 4, **changes: Any) -> Passwords:
 
 def services_on(store: SqlStore, clock: SettableClock, **changes: Any) -> Services:
     key = ec.generate_private_key(ec.SECP256R1())
-    made = {
+    made: dict[str, Any] = {
         "clock": clock,
         "store": store,
         "policies": POLICIES,
