@@ -1,5 +1,3 @@
-
-
 import warnings
 
 # Connexion imports a test client that nothing here uses; its warning would stand before the first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 from contract.diagnostics import closest
 from contract.lint.lens import Found, Lens, join
@@ -58,6 +59,7 @@ def _needs(lens: Lens, response: Found, headers: tuple[str, ...], what: str) -> 
             lens.error(place, f'{what} needs the header "{name}"', key=True)
 
 
+@cache
 def _meant(name: str) -> str:
     """The common header that a name is, or is one slip away from; else the name itself."""
     return _FOLDED.get(closest(name.lower(), _FOLDED, 0.8) or "", name)
