@@ -186,13 +186,14 @@ def _required(lens: Lens, schema: Found, group: set[str] | None) -> None:
 def _untyped_slots(lens: Lens, schema: Found) -> None:
     """An envelope's bare `data` waits for another branch to type it; a near miss types nothing."""
     known = properties(lens, schema) if "allOf" in schema.value else {}
-    slots = {name for name, found in known.items() if all(map(_bare, found))}
+    slots = {name: found[0] for name, found in known.items() if all(map(_bare, found))}
     for index, branch in enumerate(schema.value.get("allOf", ())):
         for name in branch.get("properties", {}) if slots else ():
             meant = closest(name, slots, 0.7)
             if name not in slots and meant:
                 pointer = join(schema.pointer, "allOf", str(index), "properties", name)
-                message = f'"{name}" is not the "{meant}" that another branch leaves open'
+                place = lens.bundle.where(slots[meant].pointer, key=True)
+                message = f'"{name}" is not the "{meant}" that {place} leaves open'
                 lens.error(pointer, message, key=True)
 
 

@@ -1052,7 +1052,7 @@ PLANTED = [
         "                  properties:\n                    data:",
         "                  properties:\n                    daat:",
         "paths/notes.yaml:31:21",
-        '"daat" is not the "data" that another branch leaves open',
+        '"daat" is not the "data" that spec/schemas/common.yaml:8:5 leaves open',
     ),
     (
         "schemas/notes.yaml",
