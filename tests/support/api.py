@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -99,4 +100,6 @@ def in_process(app: Any, address: str = "192.0.2.1") -> Api:
     runner = asyncio.Runner()
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False, client=(address, 4711))
     client = httpx.AsyncClient(transport=transport)
-    return Api(lambda request: runner.run(client.send(request)), "http://countersign.test")
+    api = Api(lambda request: runner.run(client.send(request)), "http://countersign.test")
+    weakref.finalize(api, runner.close)
+    return api
