@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeAlias
 
 from contract.asgi import Receive
 from contract.replies import Refused
@@ -11,6 +13,9 @@ from contract.violations import Violation
 
 LIMIT = 64 * 1024  # bytes
 PATIENCE = 10.0  # seconds for the whole body
+_DIGITS = 18
+_Read: TypeAlias = tuple[bytes, bool]
+
 _SLOW = Violation("body", "", "timeout", f"did not arrive within {PATIENCE:.0f} seconds")
 
 
@@ -29,8 +34,7 @@ async def read_body(exchange: Exchange, headers: Headers, receive: Receive) -> N
         exchange.unread = True
         raise Refused(413, "payload_too_large")
     try:
-        async with asyncio.timeout(PATIENCE):
-            body, exchange.unread = await _collect(receive, limit)
+        body, exchange.unread = await _in_time(_collect(receive, limit), headers)
     except TimeoutError:
         exchange.unread = True
         raise Refused(400, "invalid_request", violations=[_SLOW]) from None
@@ -39,12 +43,23 @@ async def read_body(exchange: Exchange, headers: Headers, receive: Receive) -> N
     exchange.body = body or None
 
 
+async def _in_time(reading: Coroutine[Any, Any, _Read], headers: Headers) -> _Read:
+    """Raises TimeoutError. Without either header there is no body to wait for (RFC 9112 6.3)."""
+    if "content-length" not in headers and "transfer-encoding" not in headers:
+        return await reading
+    async with asyncio.timeout(PATIENCE):
+        return await reading
+
+
 def _announced(headers: Headers) -> int:
-    length = headers.first("content-length")
-    return int(length) if length and length.isascii() and length.isdigit() else 0
+    """The length that was announced, 0 if none was. One of very many digits is not converted."""
+    length = headers.first("content-length") or "0"
+    if not (length.isascii() and length.isdigit()):
+        return 0
+    return int(length) if len(length) < _DIGITS else LIMIT + 1
 
 
-async def _collect(receive: Receive, limit: int) -> tuple[bytes, bool]:
+async def _collect(receive: Receive, limit: int) -> _Read:
     """The body up to the chunk that exceeds the limit, and whether more was to come."""
     chunks: list[bytes] = []
     size = 0

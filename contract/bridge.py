@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import anyio.to_thread
@@ -12,11 +12,11 @@ import flask
 from connexion.apps.flask import FlaskApi, FlaskASGIApp
 from werkzeug.wsgi import ClosingIterator
 
-from contract.asgi import EXCHANGE, Receive, Scope, Send, exchange_of, send_reply
+from contract.asgi import EXCHANGE, Receive, Scope, Send, exchange_of
 from contract.body import read_body
 from contract.compile import Contract
 from contract.replies import Refused, Reply
-from contract.request import Exchange
+from contract.request import Exchange, Headers
 
 THREADS = 100
 
@@ -73,10 +73,11 @@ class ContractFlask(FlaskASGIApp):  # type: ignore[misc] # Connexion carries no 
             assert exchange.request is not None  # noqa: S101 - routing has run
             await read_body(exchange, exchange.request.headers, receive)
         except Refused as refused:
-            await send_reply(send, refused.reply(exchange.request_id))
+            exchange.reply = refused.reply(exchange.request_id)
             return
-        reply = await anyio.to_thread.run_sync(self._serve, exchange, scope, limiter=self._limiter)
-        await send_reply(send, reply)
+        exchange.reply = await anyio.to_thread.run_sync(
+            self._serve, exchange, scope, limiter=self._limiter
+        )
 
     def _serve(self, exchange: Exchange, scope: Scope) -> Reply:
         started: list[Any] = []
@@ -97,7 +98,7 @@ class ContractFlask(FlaskASGIApp):  # type: ignore[misc] # Connexion carries no 
         operation, request, body = exchange.operation, exchange.request, exchange.body or b""
         assert operation is not None and request is not None  # noqa: S101, PT018
         return {
-            **_headers(scope),
+            **_fields(request.headers),
             "REQUEST_METHOD": operation.method,
             "SCRIPT_NAME": "",
             "PATH_INFO": self._base_path + operation.path,
@@ -119,19 +120,16 @@ class ContractFlask(FlaskASGIApp):  # type: ignore[misc] # Connexion carries no 
         }
 
 
-_NOT_HTTP_FIELDS = frozenset({"HTTP_HOST", "HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH"})
+_NOT_HTTP_FIELDS = frozenset({"host", "content-type", "content-length"})
 
 
-def _headers(scope: Scope) -> Mapping[str, str]:
-    found: dict[str, str] = {}
-    for raw_name, raw_value in scope["headers"]:
-        if b"_" in raw_name:
-            continue  # it would pass for the same name with a hyphen
-        name = "HTTP_" + raw_name.decode("latin-1").upper().replace("-", "_")
-        value = raw_value.decode("latin-1")
-        if name not in _NOT_HTTP_FIELDS:
-            found[name] = f"{found[name]},{value}" if name in found else value
-    return found
+def _fields(headers: Headers) -> dict[str, str]:
+    """Header fields as PEP 3333 names them, but those with `_`, which would pass for a hyphen."""
+    return {
+        "HTTP_" + name.upper().replace("-", "_"): ",".join(values)
+        for name, values in headers.items()
+        if name not in _NOT_HTTP_FIELDS and "_" not in name
+    }
 
 
 async def _without_http(scope: Scope, receive: Receive, send: Send) -> None:

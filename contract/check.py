@@ -46,7 +46,7 @@ def _headers(reply: Reply, rule: ResponseRule) -> Iterator[Breach]:
             yield Breach("header", lower, "undeclared")
         elif lower in seen:
             yield Breach("header", lower, "maxItems")
-        else:
+        elif value != declared.constant:
             for fault in declared.rules.violations(read(value, declared.type), "header"):
                 yield Breach("header", lower, fault.keyword)
         seen.add(lower)

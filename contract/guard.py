@@ -71,7 +71,8 @@ class Guard(SpecMiddleware):  # type: ignore[misc] # Connexion carries no types
         recorder = Recorder()
         try:
             await self._app(scope, receive, recorder)
-            if recorder.reply is None:
+            reply = exchange.reply or recorder.reply
+            if reply is None:
                 raise RuntimeError("no layer answered")
         except Disconnected:
             return None
@@ -79,7 +80,7 @@ class Guard(SpecMiddleware):  # type: ignore[misc] # Connexion carries no types
             operation = exchange.operation.id if exchange.operation else None
             faults.report(exc, operation, exchange.request_id)
             return self._failed(exchange, "internal_error")
-        return recorder.reply
+        return reply
 
     def _settled(self, exchange: Exchange, reply: Reply) -> Reply:
         """The reply with what every reply carries, or the failure that replaces it."""

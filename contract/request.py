@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from contract.operation import Operation, ResponseRule
+    from contract.replies import Reply
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
@@ -33,6 +34,10 @@ class Headers:
     def all(self, name: str) -> tuple[str, ...]:
         return tuple(self._fields.get(name.lower(), ()))
 
+    def items(self) -> Iterable[tuple[str, list[str]]]:
+        """Lower-case names with all their values."""
+        return self._fields.items()
+
     def __contains__(self, name: str) -> bool:
         return name.lower() in self._fields
 
@@ -56,7 +61,8 @@ class Exchange:
 
     `rules` are those of the operation's replies, or of the replies that have no operation. `body`
     is None where none was sent. `unread` says that the peer announced a body that nobody read, so
-    that the connection cannot be used again. `exempt` replies are not held against the spec.
+    that the connection cannot be used again. `exempt` replies are not held against the spec. `reply`
+    is what a layer of ours answered; it is handed back here and not as ASGI messages.
     """
 
     rules: Mapping[str, ResponseRule]
@@ -68,4 +74,5 @@ class Exchange:
     body: bytes | None = None
     unread: bool = False
     exempt: bool = False
+    reply: Reply | None = None
     values: dict[str, Any] = field(default_factory=dict)

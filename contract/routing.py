@@ -10,11 +10,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 from connexion.middleware.abstract import SpecMiddleware
 
-from contract.asgi import App, Receive, Scope, Send, exchange_of, send_reply
+from contract.asgi import App, Receive, Scope, Send, exchange_of
 from contract.compile import Contract
 from contract.operation import Operation
 from contract.replies import Refused, Reply
@@ -129,13 +129,13 @@ class Routing(SpecMiddleware):  # type: ignore[misc] # Connexion carries no type
                 exchange.exempt = True
         except Refused as refused:
             exchange.unread = _has_body(scope)
-            await send_reply(send, _answer(refused, exchange.request_id))
+            exchange.reply = _answer(refused, exchange.request_id)
             return
         await (page or self._app)(scope, receive, send)
 
     def _enter(self, exchange: Exchange, scope: Scope) -> None:
         """Raises Refused with 404, 405, or 204 for OPTIONS."""
-        raw: bytes = scope.get("raw_path") or scope["path"].encode("utf-8")
+        raw: bytes = scope.get("raw_path") or quote(scope["path"]).encode("ascii")
         matched = self._router.match(raw)
         if matched is None:
             raise Refused(404, "not_found")

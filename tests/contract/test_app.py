@@ -191,6 +191,13 @@ def test_a_body_over_the_limit_is_refused_by_its_length_before_it_is_read(lab: L
     assert read == []
 
 
+@pytest.mark.parametrize("length", ["65537", "9" * 30, "9" * 5000])
+def test_no_length_is_too_long_to_be_refused(lab: Lab, length: str) -> None:
+    fields = [("Content-Length", length), ("Content-Type", "application/json")]
+    answer = asyncio.run(exchange(lab.app, scope("POST", "/things", fields), [b"{}"]))
+    refused(answer, 413, "payload_too_large")
+
+
 def test_an_endless_body_is_refused_when_the_limit_is_passed(lab: Lab) -> None:
     read: list[int] = []
 

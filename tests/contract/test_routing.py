@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from contract.routing import Router
-from tests.contract.lab.stage import ROOT, Lab, contract
+from tests.contract.lab.stage import ROOT, Lab, contract, exchange, scope
 from tests.contract.lab.variants import edited
 
 
@@ -30,6 +31,12 @@ def test_a_parameter_is_decoded_once(lab: Lab) -> None:
     assert lab.call("GET", "/things/%C3%A9").status == 200
     assert lab.stage.calls[-1] == ("getThing", {"thing_id": "é"})
     assert lab.call("GET", "/things/%2561").details[0]["pointer"] == "/thing_id"
+
+
+def test_a_server_that_gives_no_raw_path_is_served_too(lab: Lab) -> None:
+    for path, expected in (("/things/é", 200), ("/things/a%62", 400)):
+        request = scope("GET", "", ()) | {"path": path, "raw_path": None}
+        assert asyncio.run(exchange(lab.app, request, [b""])).status == expected
 
 
 def test_an_unreserved_character_may_come_encoded(lab: Lab) -> None:
