@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from contract.operation import Operation
-from tests.support.accounts import Account
+from tests.support.accounts import Account, ok
 from tests.support.api import Api, Reply
 from tests.support.authenticator import Authenticator
 from tests.support.world import World
@@ -41,6 +41,12 @@ def ready(world: World, operation_id: str, account: Account | None = None) -> Ca
 
 def fresh_password() -> str:
     return f"fresh {secrets.token_urlsafe(12)}"
+
+
+def refresh(account: Account) -> Account:
+    """Renew the account's tokens."""
+    body = {"refresh_token": account.refresh_token}
+    return account.take(ok(account.api.post("/auth/refresh", json=body)).data)
 
 
 def _enrolled(call: Call) -> Account:
