@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -834,3 +835,103 @@ def test_an_unknown_account_is_not_found(services: Services, act: object) -> Non
 def test_accounts_are_listed_in_the_order_of_creation(services: Services, person: Make) -> None:
     made = [person().username for _ in range(3)]
     assert [user.username for user in accounts.list_users(services)] == made
+
+
+# What was read may have changed by the time of the spend -----------------------------------------
+
+
+class Interrupted:
+    """Does the same work as ``inner``, after something else has happened, once."""
+
+    def __init__(self, inner: object, name: str, meanwhile: Callable[[], object]) -> None:
+        self._inner, self._name, self._meanwhile = inner, name, [meanwhile]
+
+    def __getattr__(self, name: str) -> object:
+        if name == self._name and self._meanwhile:
+            self._meanwhile.pop()()
+        return getattr(self._inner, name)
+
+
+def slow_password(someone: Person, meanwhile: Callable[[], object]) -> Person:
+    """The same user, whose password takes so long to check that something happens meanwhile."""
+    passwords = Interrupted(someone.services.passwords, "verify", meanwhile)
+    return replace(someone, services=replace(someone.services, passwords=passwords))  # type: ignore[arg-type]
+
+
+def slow_code(someone: Person, meanwhile: Callable[[], object]) -> Person:
+    """The same user, whose TOTP secret takes so long to open that something happens meanwhile."""
+    sealer = Interrupted(someone.services.sealer, "open", meanwhile)
+    return replace(someone, services=replace(someone.services, sealer=sealer))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("event", ["password changed", "account closed", "password set"])
+def test_a_login_overtaken_by_a_change_of_the_account_opens_nothing(
+    bob: Person, event: str
+) -> None:
+    meanwhile = {
+        "password changed": lambda: bob.change_password("heron under the bridge"),
+        "account closed": lambda: accounts.deactivate(bob.services, bob.username),
+        "password set": lambda: accounts.set_password(bob.services, bob.username, "a heron's nest"),
+    }[event]
+    with pytest.raises(InvalidCredentials):
+        slow_password(bob.elsewhere(), meanwhile).begin()
+
+
+def test_a_password_change_overtaken_by_another_changes_nothing(bob: Person) -> None:
+    def change() -> None:
+        bob.change_password("heron under the bridge")
+
+    with pytest.raises(InvalidCredentials):
+        slow_password(replace(bob), change).change_password("a third one of them")
+    assert bob.begin("heron under the bridge")
+
+
+def test_a_password_change_of_a_session_that_ended_meanwhile_changes_nothing(bob: Person) -> None:
+    session = bob.session()
+    slow = slow_password(replace(bob), lambda: auth.logout(bob.services, session))
+    with pytest.raises(InvalidToken):
+        slow.change_password("heron under the bridge")
+    assert bob.begin()
+
+
+@pytest.mark.parametrize(
+    ("event", "refusal"),
+    [("rotated", InvalidCode), ("password", InvalidChallenge), ("disabled", InvalidCode)],
+)
+def test_a_challenge_overtaken_by_a_change_of_the_account_gives_no_tokens(
+    ann: Person, event: str, refusal: type[Refusal]
+) -> None:
+    meanwhile = {
+        "rotated": ann.enrol,
+        "password": lambda: ann.change_password("heron under the bridge"),
+        "disabled": lambda: ann.disable(ann.codes[0]),
+    }[event]
+    challenge, code = ann.challenge(), ann.code()
+    with pytest.raises(refusal):
+        slow_code(ann.elsewhere(), meanwhile).finish(challenge, code)
+    assert len(auth.list_sessions(ann.services, ann.session()).sessions) == 1
+
+
+def test_a_challenge_of_an_account_that_is_closed_meanwhile_gives_no_tokens(ann: Person) -> None:
+    slow = slow_code(ann.elsewhere(), lambda: accounts.deactivate(ann.services, ann.username))
+    with pytest.raises(InvalidChallenge):
+        slow.finish(ann.challenge(), ann.code())
+
+
+def test_a_backup_code_overtaken_by_new_ones_is_refused(ann: Person) -> None:
+    codes = Interrupted(ann.services.backup_codes, "digest", ann.regenerate)
+    old = ann.codes[0]
+    slow = replace(ann, services=replace(ann.services, backup_codes=codes))  # type: ignore[arg-type]
+    with pytest.raises(InvalidCode):
+        slow.verify_backup_code(old)
+
+
+def test_disabling_is_overtaken_by_nothing(ann: Person) -> None:
+    """A rotation, or a new password, between the check of the code and the spend."""
+    with pytest.raises(InvalidCredentials):
+        slow_code(replace(ann), ann.enrol).disable(ann.code())
+    assert ann.status().enabled
+    change = slow_code(replace(ann), lambda: ann.change_password("heron under the bridge"))
+    with pytest.raises(InvalidCredentials):
+        change.disable(ann.code())
+    assert ann.status().enabled

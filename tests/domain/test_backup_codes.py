@@ -27,12 +27,12 @@ PEPPERS = {"p1": b"1" * 32, "p2": b"2" * 32}
 
 @pytest.fixture(scope="module")
 def codes() -> BackupCodes:
-    return BackupCodes(BackupCodeFormat(PATTERN, 10), PEPPERS, "p1")
+    return BackupCodes(BackupCodeFormat(PATTERN, 10, 10), PEPPERS, "p1")
 
 
 @pytest.fixture(scope="module")
 def thousand(codes: BackupCodes) -> list[list[str]]:
-    return [codes.generate() for _ in range(1000)]
+    return [codes.generate(10) for _ in range(1000)]
 
 
 def test_a_set_has_the_spec_s_number_of_codes_of_the_spec_s_pattern(
@@ -101,7 +101,7 @@ def test_what_has_another_shape_does_not_look_like_a_code(codes: BackupCodes, te
 
 
 def test_every_set_has_a_salt_of_its_own(codes: BackupCodes) -> None:
-    plain = codes.generate()
+    plain = codes.generate(10)
     one, first = codes.new_set("f", NOW, plain)
     other, second = codes.new_set("f", NOW, plain)
     assert one.id != other.id
@@ -127,20 +127,20 @@ def test_the_stored_form_holds_no_code_in_any_common_disguise(codes: BackupCodes
 
 def test_without_the_pepper_a_digest_cannot_be_made_again(codes: BackupCodes) -> None:
     code_set, (digest,) = codes.new_set("f", NOW, ["7K2M-QX9D-01TB-W0RN"])
-    thief = BackupCodes(BackupCodeFormat(PATTERN, 10), {"p1": b"3" * 32}, "p1")
+    thief = BackupCodes(BackupCodeFormat(PATTERN, 10, 10), {"p1": b"3" * 32}, "p1")
     assert thief.digest("7K2M-QX9D-01TB-W0RN", code_set) != digest
 
 
 def test_a_set_keeps_to_the_pepper_it_was_made_with(codes: BackupCodes) -> None:
     code_set, (digest,) = codes.new_set("f", NOW, ["7K2M-QX9D-01TB-W0RN"])
-    later = BackupCodes(BackupCodeFormat(PATTERN, 10), PEPPERS, "p2")
+    later = BackupCodes(BackupCodeFormat(PATTERN, 10, 10), PEPPERS, "p2")
     assert later.digest("7K2M-QX9D-01TB-W0RN", code_set) == digest
     assert later.new_set("f", NOW, ["x"])[0].pepper_id == "p2"
 
 
 def test_a_missing_pepper_refuses(codes: BackupCodes) -> None:
     code_set, _ = codes.new_set("f", NOW, ["7K2M-QX9D-01TB-W0RN"])
-    without = BackupCodes(BackupCodeFormat(PATTERN, 10), {"p2": b"2" * 32}, "p2")
+    without = BackupCodes(BackupCodeFormat(PATTERN, 10, 10), {"p2": b"2" * 32}, "p2")
     with pytest.raises(Unavailable):
         without.digest("7K2M-QX9D-01TB-W0RN", code_set)
 
@@ -162,7 +162,7 @@ def test_entropy_is_counted_after_normalising(pattern: str, bits: float) -> None
 
 
 def test_symbols_that_mean_the_same_are_drawn_as_one() -> None:
-    made = BackupCodes(BackupCodeFormat("^[01OIil]{40}$", 4), PEPPERS, "p1").generate()
+    made = BackupCodes(BackupCodeFormat("^[01OIil]{40}$", 4, 4), PEPPERS, "p1").generate(4)
     assert set("".join(made)) == {"0", "1"}
 
 

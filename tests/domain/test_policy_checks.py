@@ -15,7 +15,7 @@ def test_the_spec_s_own_numbers_pass() -> None:
 
 
 def codes(pattern: str, count: int = 10) -> Policies:
-    return replace(POLICIES, backup_codes=BackupCodeFormat(pattern, count))
+    return replace(POLICIES, backup_codes=BackupCodeFormat(pattern, count, 10))
 
 
 @pytest.mark.parametrize("digits", [6, 7, 8])

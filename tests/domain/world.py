@@ -64,7 +64,7 @@ OPERATIONS = {
 }
 POLICIES = Policies(
     totp=TotpParameters("SHA1", 6, 30, 1, 20),
-    backup_codes=BackupCodeFormat(PATTERN, 10),
+    backup_codes=BackupCodeFormat(PATTERN, 10, 10),
     lifetimes=Lifetimes(5 * MINUTE, 10 * MINUTE, HOUR, 24 * HOUR, 10 * MINUTE),
     operations=OPERATIONS,
 )
