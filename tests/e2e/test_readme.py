@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
+from contract.diagnostics import SpecError
+from server import spec
 from server.cli import main
 from server.settings import Settings
 from tests.support.accounts import RealClock, register
-from tests.support.servers import ROOT, ServerProcess, command, environment, serving
+from tests.support.servers import ROOT, ServerProcess, serving
 from tests.support.world import World, world_in
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -258,20 +260,14 @@ def fenced_lines(page: str) -> list[str]:
 
 
 def lint_after(tmp_path: Path, name: str, old: str, new: str) -> list[str]:
-    """What ``countersign spec lint`` says of the shipped spec after one edit."""
+    """What the lint says of the shipped spec after one edit."""
     shutil.rmtree(tmp_path / "spec", ignore_errors=True)
     shutil.copytree(ROOT / "spec", tmp_path / "spec")
     file = tmp_path / name
     file.write_text(file.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
-    result = subprocess.run(
-        command("spec", "lint", str(tmp_path / "spec" / "openapi.yaml")),
-        env=environment(tmp_path),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 1
-    return [line for line in result.stderr.splitlines() if ": error: " in line]
+    with pytest.raises(SpecError) as refused:
+        spec.read(tmp_path / "spec" / "openapi.yaml", examples="error")
+    return [line for line in str(refused.value).splitlines() if ": error: " in line]
 
 
 def unplaced(line: str) -> str:
