@@ -97,23 +97,26 @@ def test_a_migration_that_fails_leaves_nothing_behind(empty_url: str) -> None:
     assert tables_at(empty_url) == set()
 
 
-MIGRATE = (
-    "import sys; from storage import migrate; sys.stdin.readline(); migrate.upgrade(sys.argv[1])"
-)
+MIGRATE = """
+import sys
+from storage import migrate
+print("ready", flush=True)
+sys.stdin.readline()
+migrate.upgrade(sys.argv[1])
+"""
 
 
 def test_processes_that_migrate_at_once_take_turns(empty_url: str) -> None:
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-c", MIGRATE, empty_url], cwd=ROOT, stdin=subprocess.PIPE
-        )
-        for _ in range(4)
-    ]
-    time.sleep(1.5)
+    command = [sys.executable, "-c", MIGRATE, empty_url]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    workers = [subprocess.Popen(command, cwd=ROOT, **pipes) for _ in range(4)]
+    assert [worker.stdout.readline() for worker in workers] == ["ready\n"] * 4
     for worker in workers:
-        worker.stdin.write(b"\n")
+        worker.stdin.write("\n")
         worker.stdin.close()
     assert [worker.wait(30) for worker in workers] == [0] * 4
+    for worker in workers:
+        worker.stdout.close()
     assert migrate.current(empty_url) == migrate.head()
     assert differences(empty_url, metadata) == []
 

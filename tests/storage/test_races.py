@@ -111,6 +111,26 @@ def test_budgets_read_for_a_decision_are_charged_one_at_a_time(store: SqlStore) 
             assert transaction.budgets.get(key).count == 16
 
 
+def test_who_loses_an_activation_deletes_nothing_even_if_they_commit(store: SqlStore) -> None:
+    for _ in range(ROUNDS):
+        with store.write() as transaction:
+            user = rows.a_user()
+            transaction.users.add(user)
+            rows.activated(transaction, user)
+            factor, *_ = rows.enrol(transaction, user)
+            transaction.commit()
+        won: list[bool] = []
+
+        def activate(tx: SqlTransaction, factor_id: str = factor.id, won=won) -> bool:
+            won.append(tx.factors.activate(factor_id, 2, NOW))
+            return True
+
+        races.race(races.changing(store, activate))
+        assert won.count(True) == 1
+        with store.read() as transaction:
+            assert transaction.factors.active(user.id).id == factor.id
+
+
 def test_set_ups_at_once_leave_one_pending_factor_with_its_codes(store: SqlStore) -> None:
     for _ in range(ROUNDS):
         user = rows.stored_user(store)
