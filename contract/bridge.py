@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import anyio.to_thread
 import flask
 from connexion.apps.flask import FlaskApi, FlaskASGIApp
-from werkzeug.wsgi import ClosingIterator
 
 from contract.asgi import EXCHANGE, Receive, Scope, Send, exchange_of
 from contract.body import read_body
 from contract.compile import Contract
+from contract.flasks import Application
 from contract.replies import Refused, Reply
 from contract.request import Exchange, Headers
 
@@ -42,19 +42,12 @@ class ContractApi(FlaskApi):  # type: ignore[misc] # Connexion carries no types
         return path, operation.operation_id
 
 
-class Unabridged(flask.Response):
-    """A response that keeps its body. Werkzeug drops that of a 204 and so would hide the breach."""
-
-    def get_app_iter(self, environ: Any) -> Iterable[bytes]:  # noqa: ARG002 - Werkzeug's signature
-        return ClosingIterator(self.iter_encoded(), self.close)
-
-
 class ContractFlask(FlaskASGIApp):  # type: ignore[misc] # Connexion carries no types
     """Connexion's Flask application with our bridge in place of its WSGI adapter."""
 
     def __init__(self, import_name: str, *, contract: Contract, make_view: MakeView) -> None:
-        super().__init__(import_name, {"static_folder": None})
-        self.app.response_class = Unabridged
+        # Connexion's own constructor would make a plain Flask and a WSGI adapter with a thread pool.
+        self.app = Application(import_name)
         self._make_view = make_view
         self._base_path = contract.base_path
         self._limiter = anyio.CapacityLimiter(THREADS)
@@ -81,17 +74,21 @@ class ContractFlask(FlaskASGIApp):  # type: ignore[misc] # Connexion carries no 
 
     def _serve(self, exchange: Exchange, scope: Scope) -> Reply:
         started: list[Any] = []
+        chunks: list[bytes] = []
 
-        def start_response(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
+        def start_response(
+            status: str, headers: list[tuple[str, str]], _exc_info: Any = None, /
+        ) -> Callable[[bytes], object]:
             started[:] = [int(status[:3]), headers]
+            return chunks.append
 
         result = self.app.wsgi_app(self._environ(exchange, scope), start_response)
         try:
-            body = b"".join(result)
+            chunks.extend(result)
         finally:
             if hasattr(result, "close"):
                 result.close()
-        return Reply(started[0], started[1], body)
+        return Reply(started[0], started[1], b"".join(chunks))
 
     def _environ(self, exchange: Exchange, scope: Scope) -> dict[str, Any]:
         """PEP 3333. `Host` is left out: it is the client's, and Flask would route by it."""

@@ -13,6 +13,7 @@ from structlog.contextvars import bind_contextvars
 from contract import faults
 from contract.asgi import EXCHANGE
 from contract.completeness import BODY, SESSION, Handler
+from contract.flasks import Unabridged
 from contract.media import JSON_TYPE, essence
 from contract.operation import BodyRule, Operation
 from contract.parameters import read_parameters
@@ -78,7 +79,9 @@ class View:
         except BaseException as exc:  # a handler that raises SystemExit must not end the server
             faults.report(exc, self._operation.id, exchange.request_id)
             answer = failure(500, "internal_error", exchange.request_id)
-        return answer if isinstance(answer, flask.Response) else _response(answer)
+        if isinstance(answer, flask.Response):
+            return answer
+        return Unabridged(answer.body, answer.status, answer.headers)
 
     def _answer(self, exchange: Exchange) -> Reply | flask.Response:
         assert exchange.request is not None  # noqa: S101 - routing has run
@@ -168,11 +171,3 @@ def _body(rule: BodyRule, exchange: Exchange) -> tuple[Any, tuple[Violation, ...
 
 def _is_json(types: tuple[str, ...]) -> bool:
     return len(types) == 1 and essence(types[0]) == JSON_TYPE
-
-
-def _response(reply: Reply) -> flask.Response:
-    response = flask.Response(reply.body, reply.status)
-    del response.headers["Content-Type"]  # Flask's own default is HTML
-    for name, value in reply.headers:
-        response.headers.add(name, value)
-    return response
