@@ -174,10 +174,11 @@ def _rotate(services: Services, tx: Transaction, digest: str, now: datetime) -> 
     session = token and tx.sessions.live(token.session_id, now)
     if not session:
         return None
+    # The session's row before its tokens' rows: the order in which a step-up takes them too.
+    if not sessions.renew(services, tx, session, now):
+        return None
     if not tx.sessions.spend_refresh_token(digest, now):
         sessions.end(tx, session.id, now)
-        return None
-    if not sessions.renew(services, tx, session, now):
         return None
     return sessions.issue(services, tx, session, now)
 
