@@ -8,10 +8,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from contract.operation import Operation
+from server.spec import read
 from tests.support.accounts import Account, ok
 from tests.support.api import Api, Reply
 from tests.support.authenticator import Authenticator
+from tests.support.servers import ROOT
 from tests.support.world import World
+
+SPEC = read(ROOT / "spec" / "openapi.yaml")
+SPEC_OPERATIONS = SPEC.contract.operations
 
 
 @dataclass(frozen=True)

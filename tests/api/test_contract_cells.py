@@ -8,17 +8,14 @@ from dataclasses import replace
 import pytest
 
 from contract.body import LIMIT
-from server.spec import read
 from tests.api import faults
-from tests.api.calls import Call, fresh_password, ready
+from tests.api.calls import SPEC, SPEC_OPERATIONS, Call, fresh_password, ready
 from tests.support.accounts import Account
 from tests.support.api import Reply
 from tests.support.coverage import RECORDER, Cell, declared
-from tests.support.servers import ROOT
 from tests.support.world import World, world_in
 
-SPEC = read(ROOT / "spec" / "openapi.yaml")
-OPERATIONS = SPEC.contract.operations
+OPERATIONS = SPEC_OPERATIONS
 CELLS = sorted(declared(SPEC.bundle.document))
 WITH_BODY = [name for name, operation in OPERATIONS.items() if operation.body]
 WITH_TOKEN = [name for name, operation in OPERATIONS.items() if operation.security.mandatory]
