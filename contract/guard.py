@@ -55,32 +55,30 @@ class Guard(SpecMiddleware):  # type: ignore[misc] # Connexion carries no types
             return
         exchange = Exchange(self._contract.errors)
         scope[EXCHANGE] = exchange
-        reply = await self._inner_reply(exchange, scope, receive)
-        if reply is None:
+        try:
+            reply = await self._answer(exchange, scope, receive)
+        except Disconnected:
             return
-        reply = self._settled(exchange, reply)
         if self._observe is not None:
             name = exchange.operation.id if exchange.operation else None
             self._observe(name, reply.status, _media_type(reply))
         await send_reply(send, _framed(reply, exchange, scope["method"]))
 
-    async def _inner_reply(
-        self, exchange: Exchange, scope: Scope, receive: Receive
-    ) -> Reply | None:
-        """What the layers within answered; None where the peer has gone."""
+    async def _answer(self, exchange: Exchange, scope: Scope, receive: Receive) -> Reply:
+        """What may be sent. Raises Disconnected where nobody waits for it."""
         recorder = Recorder()
         try:
             await self._app(scope, receive, recorder)
             reply = exchange.reply or recorder.reply
             if reply is None:
                 raise RuntimeError("no layer answered")
+            return self._settled(exchange, reply)
         except Disconnected:
-            return None
+            raise
         except Exception as exc:
             operation = exchange.operation.id if exchange.operation else None
             faults.report(exc, operation, exchange.request_id)
             return self._failed(exchange, "internal_error")
-        return reply
 
     def _settled(self, exchange: Exchange, reply: Reply) -> Reply:
         """The reply with what every reply carries, or the failure that replaces it."""

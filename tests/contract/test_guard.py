@@ -11,6 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from contract.compile import Contract
+from contract.guard import Guard
 from contract.operation import rule_for
 from tests.contract.lab.stage import THING, Lab, Refusal, contract, exchange, reply, scope
 from tests.contract.lab.variants import edited
@@ -378,6 +379,23 @@ def test_a_failure_outside_flask_becomes_an_internal_error() -> None:
         answer = lab.call(*GET)
     assert (answer.status, answer.code) == (500, "internal_error")
     assert SECRET not in repr(logs)
+
+
+@pytest.mark.parametrize("fault", [OSError(SECRET), None], ids=["raises", "is silent"])
+def test_a_layer_that_fails_without_an_operation_becomes_an_internal_error(
+    fault: Exception | None,
+) -> None:
+    async def layer(*_: Any) -> None:
+        if fault is not None:
+            raise fault
+
+    guard = Guard(layer, contract=COMPILED, mode="enforce")
+    with capture_logs() as logs:
+        answer = asyncio.run(exchange(guard, scope("GET", "/things", ()), [b""]))
+    assert (answer.status, answer.code) == (500, "internal_error")
+    assert [event["event"] for event in logs] == ["internal_error"]
+    assert answer.header("cache-control") == "no-store"
+    assert SECRET not in repr(logs) + repr(answer)
 
 
 def test_the_last_resort_is_sent_where_the_declared_500_has_no_room(tmp_path: Path) -> None:
