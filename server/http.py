@@ -15,7 +15,7 @@ from typing import Any
 
 import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from contract.replies import bad_request_bytes
 
@@ -62,18 +62,18 @@ class _Timer:
 
 
 class _Flow(FlowControl):
-    """Reads on only when no request is waiting.
+    """Reads on only when no request is waiting, and never after the end.
 
     uvicorn reads on after every reply; a peer that sends faster than it is answered would fill
     the memory with waiting requests.
     """
 
-    def __init__(self, transport: Any, waiting: Sized) -> None:
+    def __init__(self, transport: asyncio.Transport, waiting: Sized) -> None:
         super().__init__(transport)
         self._waiting = waiting
 
     def resume_reading(self) -> None:
-        if not self._waiting:
+        if not self._waiting and not self._transport.is_closing():
             super().resume_reading()
 
 
@@ -111,13 +111,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self._foreign = b""  # the method that the stand-in stands for
         self._head_bytes = 0
         self._unclaimed = 0  # bytes since the parser last had something to say
+        self._running: RequestResponseCycle  # the request that is being answered
 
     # The connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._wire = transport
         super().connection_made(_Transport(transport, self))  # type: ignore[arg-type]
-        self.flow = _Flow(self.transport, self.pipeline)
+        self.flow = _Flow(transport, self.pipeline)
         self._deadline.start(HEADER_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -174,6 +175,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
         self._deadline.stop()
         self._deadline.start(LINGER_SECONDS)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _give_up(self) -> None:
         self._wire.abort()
@@ -291,11 +296,12 @@ class BoundedProtocol(HttpToolsProtocol):
         """
         self._deaf = True
         self._deadline.stop()
-        self._deadline.start(HEADER_SECONDS)
+        if self.pipeline and self.cycle.more_body:
+            # It waits in the queue, and the rest of it will never come.
+            self.pipeline.popleft()
+            self.cycle = self.pipeline[0][0] if self.pipeline else self._running
         if self._owes_a_reply():
             self.cycle.keep_alive = False
-        elif self.pipeline:
-            self.cycle.disconnected = True  # it waits in the queue, and its body will never come
         elif not self.transport.is_closing():
             self._wire.write(bad_request_bytes())
             self.part()

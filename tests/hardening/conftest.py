@@ -1,0 +1,43 @@
+"""The server under test, judged once more when everything has been thrown at it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.hardening.site import Renewal, Site
+from tests.support.accounts import Account
+from tests.support.api import over_http
+from tests.support.servers import serving
+
+MOST_GROWTH = 50
+"""Megabytes that the server may be larger at the end of the suite than at its beginning."""
+
+
+@pytest.fixture(scope="package")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with (
+        serving(tmp_path_factory.mktemp("hardening")) as server,
+        httpx.Client(base_url=server.url, timeout=30) as client,
+    ):
+        site = Site(server, over_http(client))
+        site.account()  # whatever is made on first use is made
+        before = site.resident_megabytes()
+        yield site
+        assert site.is_alive()
+        assert site.resident_megabytes() - before < MOST_GROWTH
+        assert not site.repeated_marks(site.log())
+        assert '"level": "error"' not in site.log()
+
+
+@pytest.fixture(scope="package")
+def account(site: Site) -> Account:
+    """A user without a second factor, signed in."""
+    return site.account()
+
+
+@pytest.fixture(scope="package")
+def renewal(site: Site) -> Renewal:
+    return Renewal(site, site.account().refresh_token)
