@@ -201,6 +201,39 @@ def test_after_a_rotation_nothing_of_the_old_factor_is_accepted(ann: Person) -> 
     assert ann.status().backup_codes_total == 10
 
 
+def test_a_new_factor_begins_with_budgets_of_its_own(ann: Person) -> None:
+    for _ in range(5):
+        with pytest.raises(InvalidCode):
+            ann.verify_backup_code(NO_CODE)
+        with pytest.raises(InvalidCode):
+            ann.finish(ann.challenge(), ann.wrong_code())
+    ann.enrol()
+    ann.finish(ann.challenge(), ann.next_code())
+    ann.verify_backup_code(ann.codes[0])
+
+
+@pytest.mark.parametrize("removed_by", ["user", "administrator"])
+def test_the_failures_against_a_removed_factor_are_forgotten(ann: Person, removed_by: str) -> None:
+    """Nothing purges these rows by age, for they count in a row however slowly somebody guesses."""
+    user_id = ann.session().user_id
+    with pytest.raises(InvalidCode):
+        ann.finish(ann.challenge(), ann.wrong_code())
+    with pytest.raises(InvalidCode):
+        ann.verify_backup_code(NO_CODE)
+    assert failures(ann, user_id) == [1, 1]
+    if removed_by == "user":
+        ann.disable(ann.codes[0])
+    else:
+        accounts.reset_mfa(ann.services, ann.username)
+    assert failures(ann, user_id) == [0, 0]
+
+
+def failures(someone: Person, user_id: str) -> list[int]:
+    keys = guesses.totp_key(user_id), guesses.backup_code_key(user_id)
+    with someone.services.store.read() as tx:
+        return [tx.budgets.get(key).count for key in keys]
+
+
 # Assurance -----------------------------------------------------------------------------------
 
 
