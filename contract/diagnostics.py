@@ -40,7 +40,7 @@ class Diagnostic:
 
 
 class SpecError(Exception):
-    """The spec cannot be served. `diagnostics` lists every reason, in file order."""
+    """The spec cannot be served. `diagnostics` lists every reason, errors first."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)
@@ -56,8 +56,8 @@ def warning(location: Location, message: str) -> Diagnostic:
 
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """Sorted by file, line and column, each said once."""
-    return sorted(dict.fromkeys(diagnostics), key=lambda d: (d.location, d.severity, d.message))
+    """Errors and then warnings, each by file, line and column, and said once."""
+    return sorted(dict.fromkeys(diagnostics), key=lambda d: (d.severity, d.location, d.message))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

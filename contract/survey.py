@@ -111,8 +111,8 @@ class Survey:
                 self._visit(child, shape, key, node.keys[key])
                 if id(child) in self.faulty:
                     self.incomplete.add(id(node))
-        meant = {closest(key, kind.keys) for key in node.value if kind.shape(key) is None}
-        for key in kind.required:
+        meant = {closest(key, _known(kind)) for key in node.value if kind.shape(key) is None}
+        for key in () if "$ref" in meant else kind.required:
             if key not in node.value and key not in meant:
                 self.incomplete.add(id(node))
                 self._error(place, f'{_article(_spaced(kind.name))} needs "{key}"')
@@ -120,7 +120,7 @@ class Survey:
     def _unknown(self, key: str, node: Node, kind: Kind) -> None:
         self.faulty.add(id(node.value[key]))
         self.incomplete.add(id(node))
-        hint = did_you_mean(key, kind.keys)
+        hint = did_you_mean(key, _known(kind))
         if key == "$ref":
             message = f"{_article(_spaced(kind.name))} cannot be a $ref"
         elif kind.name == "schema" and key in LATER_KEYWORDS:
@@ -351,6 +351,11 @@ def _json_type(shape: str) -> str:
     if shape[0] == "[":
         return "array"
     return shape if shape in JSON_TYPES or shape == "any" else "object"
+
+
+def _known(kind: Kind) -> tuple[str, ...]:
+    """The keys that an author can have meant. Whoever misspells $ref meant nothing else."""
+    return (*kind.keys, "$ref")
 
 
 def _article(noun: str) -> str:
