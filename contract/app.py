@@ -65,7 +65,7 @@ def create_app(
 
 
 def _read(root: Path, registry: Registry) -> Contract:
-    return compile_contract(load(root, registry), registry)
+    return compile_contract(load(root, registry, links="later"), registry)
 
 
 class HandlerResolver(Resolver):  # type: ignore[misc] # Connexion carries no types

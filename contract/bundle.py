@@ -26,7 +26,8 @@ class Bundle:
     `document` is plain OpenAPI 3.0: every external `$ref` moved to `#/components/<section>/<name>`
     under its own name, path items and the values of `x-` keys put in place. `stems` maps an API
     path to the stem of the file that the root refs for it. `broken` holds the pointers of objects
-    that lost a key to an earlier error; it is empty in what `load` returns.
+    that lost a key to an earlier error; it is empty in what `load` returns. `adrift` lists the
+    links that lead to no operation, where `load` was told to leave them to its caller.
     """
 
     document: dict[str, Any]
@@ -36,6 +37,7 @@ class Bundle:
     places: dict[str, tuple[Location, Location]] = field(repr=False)
     warnings: tuple[Diagnostic, ...] = ()
     broken: frozenset[str] = frozenset()
+    adrift: tuple[Diagnostic, ...] = ()
 
     def where(self, pointer: str, key: bool = False) -> Location:
         """Where the value at a JSON pointer into `document` (or its key) was written.
@@ -49,12 +51,17 @@ class Bundle:
 
 
 def load(
-    root: Path, registry: Registry, examples: Literal["warning", "error"] = "warning"
+    root: Path,
+    registry: Registry,
+    examples: Literal["warning", "error"] = "warning",
+    links: Literal["error", "later"] = "error",
 ) -> Bundle:
     """Reads, checks and bundles the spec whose root file is given.
 
     `examples` is the severity of an example that does not fit its schema. Raises SpecError with
-    every error of every file.
+    every error of every file. With `links="later"` a link to no operation is left to
+    `contract.completeness`, which knows whether the operation was renamed by mistake and is the
+    place to look at first.
     """
     sources = Sources(root)
     survey = Survey(sources, registry)
@@ -64,10 +71,10 @@ def load(
         raise SpecError(in_order(found))
     writer = _Writer(survey)
     bundle = writer.write(node)
-    found += [*writer.diagnostics, *lint(bundle, registry, examples)]
-    found = _said_once(sources.diagnostics, found)
-    if any(d.severity == "error" for d in found):
-        raise SpecError(in_order(found))
+    breaches, adrift = lint(bundle, registry, examples)
+    found = _said_once(sources.diagnostics, [*found, *writer.diagnostics, *breaches])
+    if any(d.severity == "error" for d in found) or (adrift and links == "error"):
+        raise SpecError([*in_order(found), *adrift])
     return Bundle(
         bundle.document,
         bundle.files,
@@ -75,6 +82,7 @@ def load(
         bundle.stems,
         bundle.places,
         tuple(in_order(found)),
+        adrift=tuple(adrift),
     )
 
 

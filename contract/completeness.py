@@ -35,9 +35,10 @@ def bind(
         else:
             found[operation.id] = handler
             problems += [error(place, text) for text in _misfits(operation, handler, context)]
-    problems += _idle(contract, handlers)
-    if problems:
-        raise SpecError(in_order(problems))
+    # What follows from a mistake in an operationId is told after the mistake itself.
+    follow = [*_idle(contract, handlers), *contract.bundle.adrift]
+    if problems or follow:
+        raise SpecError([*in_order(problems), *in_order(follow)])
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema_rs
 
 from contract.diagnostics import Diagnostic, closest, did_you_mean, error
-from contract.extensions import Extension
+from contract.extensions import Extension, Misfit
 from contract.source import Node
 
 Follow = Callable[[Node], Node]
@@ -31,7 +31,14 @@ class ValueChecker:
         for slip in without_consequences(slips):
             yield from self._explain(extension, node, slip)
         if not slips:
-            yield from _read(extension, self._follow(node), value)
+            yield from self._read(extension, node, value)
+
+    def _read(self, extension: Extension, node: Node, value: Any) -> Iterator[Diagnostic]:
+        try:
+            extension.read(value)
+        except ValueError as exc:
+            path = exc.path if isinstance(exc, Misfit) else ()
+            yield error(self._descend(node, [*path]).location, f'"{extension.name}": {exc}')
 
     def _validator(self, extension: Extension) -> jsonschema_rs.Draft202012Validator:
         if extension.name not in self._validators:
@@ -87,13 +94,6 @@ def plain(node: Node, follow: Follow) -> Any:
     if isinstance(node.value, list):
         return [plain(child, follow) for child in node.value]
     return node.value
-
-
-def _read(extension: Extension, node: Node, value: Any) -> Iterator[Diagnostic]:
-    try:
-        extension.read(value)
-    except ValueError as exc:
-        yield error(node.location, f'"{extension.name}": {exc}')
 
 
 def _properties(schema: Any, path: list[str | int]) -> list[str]:

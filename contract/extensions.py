@@ -11,14 +11,26 @@ def _no_statuses(_value: Any) -> frozenset[str]:
     return frozenset()
 
 
+class Misfit(ValueError):
+    """What a reader says of a part of a value: a sentence, and the keys that lead to the part."""
+
+    def __init__(self, message: str, *path: str) -> None:
+        self.path = path
+        super().__init__(message)
+
+    def under(self, key: str) -> Misfit:
+        """The same, said of a value in which this one stands under `key`."""
+        return Misfit(str(self), key, *self.path)
+
+
 @dataclass(frozen=True, slots=True)
 class Extension:
     """What an `x-` key means.
 
     `where` names the kinds of object it may stand on (`operation`, `schema`, ...: the keys of
     `contract.grammar.GRAMMAR`). `schema` is a JSON Schema (draft 2020-12) of its value. `read` turns
-    a value that fits into a frozen policy object and may raise ValueError with a sentence for
-    the author. `statuses` says which statuses an operation that carries the value must declare.
+    a value that fits into a frozen policy object and may raise Misfit, or any ValueError with a
+    sentence for the author. `statuses` says which statuses an operation that carries the value must declare.
     """
 
     name: str

@@ -46,14 +46,13 @@ class BackupCodes:
     def __init__(self, codes: BackupCodeFormat, peppers: Mapping[str, bytes], current: str) -> None:
         self._choices = [_choices(alphabet) for alphabet in alphabets(codes.pattern)]
         self._shape = [set(choices) for choices in self._choices if "" not in choices]
-        self._count = codes.count
         self._peppers = dict(peppers)
         self._current = current
 
-    def generate(self) -> list[str]:
-        """A set of distinct codes, each of them equally likely after normalising."""
+    def generate(self, count: int) -> list[str]:
+        """``count`` distinct codes, each of them equally likely after normalising."""
         codes: dict[str, None] = {}
-        while len(codes) < self._count:
+        while len(codes) < count:
             codes[self._one()] = None
         return list(codes)
 

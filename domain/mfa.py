@@ -35,7 +35,7 @@ def setup_mfa(services: Services, session: Session) -> Enrolment:
     now = services.clock.now()
     secret = secrets.token_bytes(services.policies.totp.secret_bytes)
     factor = _pending(services, session, secret, now)
-    codes = services.backup_codes.generate()
+    codes = services.backup_codes.generate(services.policies.backup_codes.enrolment_count)
     code_set, digests = services.backup_codes.new_set(factor.id, now, codes)
     with services.store.write() as tx:
         tx.users.lock(session.user_id)
@@ -221,7 +221,7 @@ def regenerate_backup_codes(services: Services, session: Session) -> NewBackupCo
         factor = tx.factors.active(session.user_id)
     if factor is None:
         raise InsufficientAuthentication(sessions.AAL2)
-    codes = services.backup_codes.generate()
+    codes = services.backup_codes.generate(services.policies.backup_codes.count)
     code_set, digests = services.backup_codes.new_set(factor.id, now, codes)
     with services.store.write() as tx:
         tx.users.lock(session.user_id)

@@ -93,10 +93,15 @@ class TotpParameters:
 
 @dataclass(frozen=True, slots=True)
 class BackupCodeFormat:
-    """The ECMA-262 pattern of a backup code and how many make a set."""
+    """The ECMA-262 pattern of a backup code and how many make a set.
+
+    ``count`` is the size of a regenerated set, ``enrolment_count`` that of an enrolment's: two
+    schemas say so, and each is kept to.
+    """
 
     pattern: str
     count: int
+    enrolment_count: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from domain import totp
@@ -27,9 +27,23 @@ NEEDED = {
     "verifyBackupCode": ("backup_code",),
 }
 
+Fault = tuple[str, str]
+_PATTERN = "backup_codes.pattern"
+
+
+class PolicyFaults(ValueError):
+    """Policies that cannot be kept to: ``faults`` are pairs of the policy's place and a sentence.
+
+    A place is an attribute path into :class:`Policies`, such as ``lifetimes.challenge``.
+    """
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(sentence for _, sentence in self.faults))
+
 
 def check(policies: Policies) -> None:
-    """Raise ValueError, one line for each fault, where the policies cannot be kept to."""
+    """Raises PolicyFaults, which lists every fault, where the policies cannot be kept to."""
     faults = [
         *_backup_codes(policies.backup_codes),
         *_totp(policies.totp),
@@ -37,24 +51,28 @@ def check(policies: Policies) -> None:
         *_attempts(policies),
     ]
     if faults:
-        raise ValueError("\n".join(faults))
+        raise PolicyFaults(faults)
 
 
-def _backup_codes(codes: BackupCodeFormat) -> Iterator[str]:
+def _backup_codes(codes: BackupCodeFormat) -> Iterator[Fault]:
     try:
         bits = entropy_bits(codes.pattern)
         digits = could_be_digits(codes.pattern)
     except ValueError as fault:
-        yield str(fault)
+        yield _PATTERN, str(fault)
         return
     if bits < LEAST_CODE_BITS:
-        yield f"a backup code has {bits:.1f} bits of entropy; {LEAST_CODE_BITS} are the least"
+        yield (
+            _PATTERN,
+            f"a backup code has {bits:.1f} bits of entropy; {LEAST_CODE_BITS} are the least",
+        )
     if digits in CODE_DIGITS:
-        yield "a backup code could look like a TOTP code"
+        yield _PATTERN, "a backup code could look like a TOTP code"
     if not _typeable(codes.pattern):
-        yield "a backup code may hold ASCII letters, digits, spaces and hyphens only"
-    if codes.count < 1:
-        yield "a set has at least one backup code"
+        yield _PATTERN, "a backup code may hold ASCII letters, digits, spaces and hyphens only"
+    for count in ("count", "enrolment_count"):
+        if getattr(codes, count) < 1:
+            yield f"backup_codes.{count}", "a set has at least one backup code"
 
 
 def _typeable(pattern: str) -> bool:
@@ -66,34 +84,49 @@ def _typeable(pattern: str) -> bool:
     )
 
 
-def _totp(parameters: TotpParameters) -> Iterator[str]:
+def _totp(parameters: TotpParameters) -> Iterator[Fault]:
     if parameters.algorithm not in totp.ALGORITHMS:
-        yield f"the TOTP algorithm is one of {', '.join(totp.ALGORITHMS)}"
+        yield "totp", f"the TOTP algorithm is one of {', '.join(totp.ALGORITHMS)}"
     if parameters.digits not in CODE_DIGITS:
-        yield "a TOTP code has six to eight digits"
+        yield "totp", "a TOTP code has six to eight digits"
     if parameters.period < 1 or parameters.window < 0:
-        yield "a TOTP time step lasts at least a second, and its window has no negative size"
+        yield (
+            "totp",
+            "a TOTP time step lasts at least a second, and its window has no negative size",
+        )
     if parameters.secret_bytes < LEAST_SECRET_BYTES:
-        yield f"a TOTP secret has at least {LEAST_SECRET_BYTES} bytes"
+        yield "totp", f"a TOTP secret has at least {LEAST_SECRET_BYTES} bytes"
 
 
-def _lifetimes(policies: Policies) -> Iterator[str]:
+def _lifetimes(policies: Policies) -> Iterator[Fault]:
     lifetimes = policies.lifetimes
     for name in ("challenge", "access_token", "refresh_token", "session", "enrolment"):
         if getattr(lifetimes, name) < timedelta(seconds=1):
-            yield f"the lifetime of a {name.replace('_', ' ')} is at least a second"
+            yield (
+                f"lifetimes.{name}",
+                f"the lifetime of a {name.replace('_', ' ')} is at least a second",
+            )
 
 
-def _attempts(policies: Policies) -> Iterator[str]:
+def _attempts(policies: Policies) -> Iterator[Fault]:
     for operation, names in NEEDED.items():
         policy = policies.operations.get(operation)
         missing = [n for n in names if policy is None or getattr(policy.attempts, n) is None]
         for name in missing:
-            yield f"x-attempts of {operation} names no budget {name.replace('_', '-')}"
+            yield (
+                f"operations.{operation}",
+                f"x-attempts of {operation} names no budget {name.replace('_', '-')}",
+            )
     for operation, policy in policies.operations.items():
         attempts = policy.attempts
         for budget in (attempts.password, attempts.backup_code):
             if budget is not None and budget.lock_after is not None:
-                yield f"x-attempts of {operation} locks what only a TOTP factor may be locked by"
+                yield (
+                    f"operations.{operation}",
+                    f"x-attempts of {operation} locks what only a TOTP factor may be locked by",
+                )
         if attempts.totp is not None and not 0 < (attempts.totp.lock_after or 0) <= MOST_FAILURES:
-            yield f"x-attempts of {operation} locks a TOTP factor later than after {MOST_FAILURES}"
+            yield (
+                f"operations.{operation}",
+                f"x-attempts of {operation} locks a TOTP factor later than after {MOST_FAILURES}",
+            )

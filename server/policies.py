@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import fields
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from contract.bundle import Bundle
 from contract.compile import Contract
-from contract.diagnostics import Diagnostic, SpecError
-from contract.extensions import Extension, Registry
+from contract.diagnostics import Location, SpecError, error, in_order
+from contract.extensions import Extension, Misfit, Registry
+from contract.operation import Operation
+from contract.rules import Rules
+from contract.schema import translate
+from domain.backup_codes import alphabets
 from domain.policy import (
     Assurance,
     Attempts,
@@ -22,6 +29,7 @@ from domain.policy import (
     Policies,
     TotpParameters,
 )
+from domain.policy_checks import PolicyFaults, check
 
 _DURATION = {
     "type": "string",
@@ -59,42 +67,49 @@ def duration(value: str) -> timedelta:
     """An ISO 8601 duration of days, hours, minutes and seconds, longer than nothing."""
     parsed = TypeAdapter(timedelta).validate_python(value)
     if parsed <= timedelta(0):
-        raise ValueError("the duration must be longer than nothing")
+        raise Misfit("the duration must be longer than nothing")
     return parsed
 
 
+def _member(value: dict[str, Any], key: str, reader: Callable[[Any], Any]) -> Any:
+    """What a reader makes of a member, None where there is none; a Misfit names the member."""
+    try:
+        return reader(value[key]) if key in value else None
+    except Misfit as misfit:
+        raise misfit.under(key) from None
+
+
 def _read_assurance(value: dict[str, Any]) -> Assurance:
-    return Assurance(value["level"], duration(value["max-age"]) if "max-age" in value else None)
+    return Assurance(value["level"], _member(value, "max-age", duration))
 
 
 def _read_guesses(value: dict[str, Any]) -> GuessPolicy:
-    known = value.get("known-address-max-delay")
     policy = GuessPolicy(
         free=value["free"],
-        delay=duration(value["delay"]),
+        delay=_member(value, "delay", duration),
         factor=value["factor"],
-        max_delay=duration(value["max-delay"]),
+        max_delay=_member(value, "max-delay", duration),
         lock_after=value.get("lock-after"),
         account_free=value.get("account-free"),
-        known_address_max_delay=duration(known) if known else None,
+        known_address_max_delay=_member(value, "known-address-max-delay", duration),
     )
     if policy.max_delay < policy.delay:
-        raise ValueError("max-delay is shorter than delay")
+        raise Misfit("max-delay is shorter than delay", "max-delay")
     return policy
 
 
+def _read_counts(value: dict[str, Any]) -> CountPolicy:
+    return CountPolicy(value["max-wrong"], value.get("max-open"))
+
+
 def _read_attempts(value: dict[str, Any]) -> Attempts:
-    guesses = {
-        name.replace("-", "_"): _read_guesses(value[name])
-        for name in ("password", "totp", "backup-code")
-        if name in value
-    }
-    counted = {
-        name: CountPolicy(value[name]["max-wrong"], value[name].get("max-open"))
-        for name in ("enrolment", "challenge")
-        if name in value
-    }
-    return Attempts(**guesses, **counted)
+    return Attempts(
+        password=_member(value, "password", _read_guesses),
+        totp=_member(value, "totp", _read_guesses),
+        backup_code=_member(value, "backup-code", _read_guesses),
+        enrolment=_member(value, "enrolment", _read_counts),
+        challenge=_member(value, "challenge", _read_counts),
+    )
 
 
 def _delaying(value: dict[str, Any]) -> frozenset[str]:
@@ -164,66 +179,138 @@ def registry() -> Registry:
 
 
 _SCHEMAS = "/components/schemas"
+_CODES = ("BackupCodeList", "properties", "codes")
+_FIRST_CODES = ("MFASetupResponse", "properties", "backup_codes")
+_PLACES: dict[str, tuple[str, ...]] = {
+    "totp": ("MFASetupResponse", TOTP.name),
+    "backup_codes.pattern": (*_CODES, "items", "pattern"),
+    "backup_codes.count": (*_CODES, "minItems"),
+    "backup_codes.enrolment_count": (*_FIRST_CODES, "minItems"),
+    "lifetimes.challenge": ("LoginChallenge", TTL.name),
+    "lifetimes.access_token": ("AccessToken", TTL.name),
+    "lifetimes.refresh_token": ("RefreshToken", TTL.name),
+    "lifetimes.session": ("Session", TTL.name),
+    "lifetimes.enrolment": ("MFASetupResponse", TTL.name),
+}
+"""Where in the schemas each policy is said; those of operations are said at the operation."""
+_TAKERS = {
+    ("MFAVerifyRequest", "code"): ("TOTP code",),
+    ("DisableMFARequest", "code"): ("TOTP code", "backup code"),
+    ("ChallengeLogin", "mfa_code"): ("TOTP code", "backup code"),
+    ("BackupCodeVerifyRequest", "code"): ("backup code",),
+}
+"""The members of requests that take a code, and the kinds that each has to let through."""
 
 
 def build(contract: Contract, bundle: Bundle) -> Policies:
     """Everything the spec decides for the rules.
 
-    Raises SpecError at file:line:column where a value the rules need is missing or where two
-    values contradict each other.
+    Raises SpecError at file:line:column where a value the rules need is missing, cannot be kept
+    to, or contradicts another one.
     """
-    spec = _Spec(bundle)
-    return Policies(
-        totp=spec.read(TOTP, "MFASetupResponse"),
+    schemas = _Schemas(bundle)
+    policies = Policies(
+        totp=TOTP.read(schemas.at("totp")),
         backup_codes=BackupCodeFormat(
-            pattern=spec.value("BackupCodeList", "properties", "codes", "items", "pattern"),
-            count=spec.value("BackupCodeList", "properties", "codes", "minItems"),
+            pattern=schemas.at("backup_codes.pattern"),
+            count=schemas.at("backup_codes.count"),
+            enrolment_count=schemas.at("backup_codes.enrolment_count"),
         ),
         lifetimes=Lifetimes(
-            challenge=spec.read(TTL, "LoginChallenge"),
-            access_token=spec.read(TTL, "AccessToken"),
-            refresh_token=spec.read(TTL, "RefreshToken"),
-            session=spec.read(TTL, "Session"),
-            enrolment=spec.read(TTL, "MFASetupResponse"),
+            **{
+                field.name: TTL.read(schemas.at(f"lifetimes.{field.name}"))
+                for field in fields(Lifetimes)
+            }
         ),
-        operations={
-            name: OperationPolicy(
-                assurance=operation.extensions.get(ASSURANCE.name),
-                attempts=operation.extensions.get(ATTEMPTS.name, Attempts()),
-            )
-            for name, operation in contract.operations.items()
-        },
+        operations=MappingProxyType(
+            {name: _operation_policy(operation) for name, operation in contract.operations.items()}
+        ),
+    )
+    _refuse_faults(policies, contract, schemas)
+    _refuse_unfit_patterns(policies, schemas)
+    return policies
+
+
+def _operation_policy(operation: Operation) -> OperationPolicy:
+    return OperationPolicy(
+        assurance=operation.extensions.get(ASSURANCE.name),
+        attempts=operation.extensions.get(ATTEMPTS.name, Attempts()),
     )
 
 
-class _Spec:
+def _refuse_faults(policies: Policies, contract: Contract, schemas: _Schemas) -> None:
+    try:
+        check(policies)
+    except PolicyFaults as found:
+        faults = [
+            error(_place(place, contract, schemas), sentence) for place, sentence in found.faults
+        ]
+        raise SpecError(in_order(faults)) from None
+
+
+def _place(place: str, contract: Contract, schemas: _Schemas) -> Location:
+    if place in _PLACES:
+        return schemas.where(place)
+    operation = contract.operations.get(place.removeprefix("operations."))
+    if operation is None:
+        return contract.bundle.where("/paths", key=True)
+    return contract.bundle.where(f"{operation.pointer}/{ATTEMPTS.name}")
+
+
+def _refuse_unfit_patterns(policies: Policies, schemas: _Schemas) -> None:
+    """A code that the server makes has to pass the schemas of the requests that take it."""
+    samples = {
+        "TOTP code": "0" * policies.totp.digits,
+        "backup code": "".join(each[0] for each in alphabets(policies.backup_codes.pattern)),
+    }
+    faults = [
+        error(place, f"a {kind}, as the spec now makes them, does not pass this schema")
+        for place, rules, kinds in schemas.takers()
+        for kind in kinds
+        if not rules.admits(samples[kind])
+    ]
+    first, pointer = schemas.find(*_FIRST_CODES, "items", "pattern")
+    if first != policies.backup_codes.pattern:
+        place = schemas.bundle.where(pointer)
+        faults.append(error(place, "differs from the pattern of BackupCodeList.codes"))
+    if faults:
+        raise SpecError(in_order(faults))
+
+
+class _Schemas:
     """Looks values up in the bundle's schemas by name, following references."""
 
     def __init__(self, bundle: Bundle) -> None:
-        self._bundle = bundle
+        self.bundle = bundle
 
-    def read(self, extension: Extension, schema: str) -> Any:
-        return extension.read(self.value(schema, extension.name))
+    def at(self, place: str) -> Any:
+        """What the spec says of one of ``_PLACES``."""
+        return self.find(*_PLACES[place])[0]
 
-    def value(self, *path: str) -> Any:
-        return self.find(*path)[0]
+    def where(self, place: str) -> Location:
+        return self.bundle.where(self.find(*_PLACES[place])[1])
+
+    def takers(self) -> Iterator[tuple[Location, Rules, tuple[str, ...]]]:
+        """The place and the rules of every member that takes a code, and the kinds it takes."""
+        for (name, member), kinds in _TAKERS.items():
+            schema, pointer = self.find(name, "properties", member)
+            compiled = Rules(translate(schema, self.bundle.document, "request"))
+            yield self.bundle.where(f"{pointer}/pattern"), compiled, kinds
 
     def find(self, *path: str) -> tuple[Any, str]:
         """A value and its pointer in the bundle."""
-        node, pointer = self._bundle.document["components"]["schemas"], _SCHEMAS
+        node, pointer = self.bundle.document["components"]["schemas"], _SCHEMAS
         for step in path:
             if step not in node:
-                raise self.error(pointer, f'"{step}" is missing, and rules depend on it')
+                place = self.bundle.where(pointer, key=True)
+                raise SpecError([error(place, f'"{step}" is missing, and rules depend on it')])
             node, pointer = self._follow(node[step], f"{pointer}/{step}")
         return node, pointer
 
     def _follow(self, node: Any, pointer: str) -> tuple[Any, str]:
         while isinstance(node, dict) and "$ref" in node:
             pointer = node["$ref"][1:]
-            node = self._bundle.document
+            node = self.bundle.document
             for step in pointer[1:].split("/"):
                 node = node[step]
         return node, pointer
-
-    def error(self, pointer: str, message: str) -> SpecError:
-        return SpecError([Diagnostic(self._bundle.where(pointer), "error", message)])

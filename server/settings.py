@@ -81,7 +81,9 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     unknown = sorted(set(given) - set(Settings.model_fields))
     problems = [f"{PREFIX}{name.upper()}: unknown setting" for name in unknown]
     try:
-        settings = Settings(**{name: given[name] for name in given if name not in unknown})
+        settings = Settings.model_validate(
+            {name: value for name, value in given.items() if name not in unknown}
+        )
     except ValidationError as error:
         problems += [_line(item["loc"], item["msg"]) for item in error.errors()]
     if problems:

@@ -12,12 +12,15 @@ import handlers.meta
 import handlers.mfa
 from contract.bundle import Bundle, load
 from contract.compile import Contract, compile_contract
+from contract.completeness import bind
 from contract.extensions import Registry
 from domain.policy import Policies
 from server.policies import build, registry
 
 HANDLERS = MappingProxyType({"auth": handlers.auth, "mfa": handlers.mfa, "meta": handlers.meta})
 """The handler module of each stem (``spec/paths/<stem>.yaml``)."""
+CONTEXT = ("client", "policy")
+"""What a handler may ask for besides what its operation gives; ``server.app`` makes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class Reading:
 def read(root: Path, examples: Literal["warning", "error"] = "warning") -> Reading:
     """Read the spec whose root file is ``root``. Raises SpecError listing every error."""
     extensions = registry()
-    bundle = load(root.resolve(), extensions, examples=examples)
+    bundle = load(root.resolve(), extensions, examples=examples, links="later")
     contract = compile_contract(bundle, extensions)
+    bind(contract, HANDLERS, CONTEXT)
     return Reading(bundle, contract, build(contract, bundle), extensions)

@@ -18,10 +18,13 @@ _RULES = (documents, operations, responses, schema_rules, bodies, links, backsto
 
 def lint(
     bundle: Bundle, registry: Registry, example_severity: Severity = "warning"
-) -> list[Diagnostic]:
-    """Every breach of a house rule; an example that does not fit has the severity given."""
+) -> tuple[list[Diagnostic], list[Diagnostic]]:
+    """Every breach of a house rule, and apart from them the links that lead to no operation.
+
+    An example that does not fit has the severity given.
+    """
     lens = Lens(bundle, registry)
     for rules in _RULES:
         rules.check(lens)
     examples.check(lens, example_severity)
-    return in_order(lens.diagnostics)
+    return in_order(lens.diagnostics), in_order(lens.adrift)

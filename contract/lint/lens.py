@@ -55,6 +55,7 @@ class Lens:
     objects: dict[str, list[Found]] = field(default_factory=lambda: defaultdict(list))
     references: list[tuple[str, str]] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    adrift: list[Diagnostic] = field(default_factory=list)
     named: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:

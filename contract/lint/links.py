@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from contract.diagnostics import did_you_mean
+from contract.diagnostics import did_you_mean, error
 from contract.lint.lens import Found, Json, Lens, Operation, join
 from contract.lint.schemas import branches, properties
 
@@ -43,7 +43,8 @@ def _link(lens: Lens, link: Found, operations: dict[str, Operation]) -> None:
         lens.error(link.pointer, 'a link needs "operationId"', key=True)
     elif name not in operations and _all_operations_known(lens):
         hint = did_you_mean(name, operations)
-        lens.error(join(link.pointer, "operationId"), f'no operation "{name}"{hint}')
+        place = lens.bundle.where(join(link.pointer, "operationId"))
+        lens.adrift.append(error(place, f'no operation "{name}"{hint}'))
     elif name in operations and not lens.reaches(operations[name].found, lens.bundle.broken):
         _parameters(lens, link, operations[name])
         _request_body(lens, link, operations[name])

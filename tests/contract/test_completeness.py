@@ -71,7 +71,7 @@ def test_an_operation_without_a_function_is_named_at_its_operation_id() -> None:
 
 
 def test_a_misspelt_function_is_named_from_both_sides() -> None:
-    root, missing = edit(get_thing=None, get_thign=things.get_thing)
+    missing, root = edit(get_thing=None, get_thign=things.get_thing)
     assert "no operation is served by handlers.things.get_thign" in root
     assert root.startswith(f"spec/openapi.yaml:{line_of('openapi.yaml', 'paths:')}:1: error: ")
     assert missing.endswith('does not exist (did you mean "get_thign"?)')

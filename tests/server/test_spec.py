@@ -1,0 +1,90 @@
+"""Reading a spec as the server does: what follows from a mistake is told after the mistake."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from contract.diagnostics import SpecError
+from server.spec import read
+from tests.support.servers import ROOT
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(ROOT / "spec", tmp_path / "spec"))
+
+
+def edited(spec: Path, file: str, old: str, new: str) -> list[str]:
+    """The lines of the refusal after one edit."""
+    path = spec / file
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(SpecError) as raised:
+        read(spec / "openapi.yaml")
+    return str(raised.value).splitlines()
+
+
+def line_of(spec: Path, file: str, text: str) -> int:
+    lines = (spec / file).read_text(encoding="utf-8").splitlines()
+    return next(number for number, line in enumerate(lines, 1) if text in line)
+
+
+@pytest.mark.parametrize("name", ["verifyMFA", "verifyBackupCode", "setupMFA"])
+def test_a_mistaken_operation_id_is_told_first_where_it_stands(spec: Path, name: str) -> None:
+    lines = edited(spec, "paths/mfa.yaml", f"operationId: {name}", f"operationId: {name}x")
+    line = line_of(spec, "paths/mfa.yaml", f"operationId: {name}x")
+    assert lines[0].startswith(f"spec/paths/mfa.yaml:{line}:18: error: ")
+    assert any("no operation is served by" in line for line in lines[1:])
+
+
+def test_a_mistaken_link_is_told_where_it_stands(spec: Path) -> None:
+    lines = edited(spec, "components/links.yaml", "operationId: verifyMFA", "operationId: verifyMF")
+    line = line_of(spec, "components/links.yaml", "operationId: verifyMF")
+    assert lines == [
+        f"spec/components/links.yaml:{line}:16: error: no operation "
+        '"verifyMF" (did you mean "verifyMFA"?)'
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        (
+            "schemas/mfa.yaml",
+            "{4}(?:-[0-9A-HJKMNP-TV-Z]{4}){3}$",
+            "{4}(?:-[0-9A-HJKMNP-TV-Z]{4}){1}$",
+            "40.0 bits of entropy",
+        ),
+        ("schemas/mfa.yaml", "digits: 6", "digits: 8", "a TOTP code, as the spec now makes them"),
+        (
+            "schemas/mfa.yaml",
+            "{4}(?:-[0-9A-HJKMNP-TV-Z]{4}){3}$",
+            "{8}(?:-[0-9A-HJKMNP-TV-Z]{8}){3}$",
+            "a backup code, as the spec now makes them",
+        ),
+        ("components/policies.yaml", "lock-after: 50", "lock-after: 101", "101"),
+        ("components/policies.yaml", "max-delay: PT1H", "max-delay: PT1S", "shorter than delay"),
+        ("components/policies.yaml", "max-delay: PT1H", "max-delay: PT0H", "longer than nothing"),
+        ("paths/mfa.yaml", "      enrolment:\n", "      enrolmen:\n", "enrolmen"),
+        ("schemas/auth.yaml", "  x-ttl: PT5M\n", "", '"x-ttl" is missing'),
+        ("schemas/auth.yaml", "  x-ttl: PT5M\n", "  x-ttl: PT0S\n", "longer than nothing"),
+    ],
+)
+def test_a_policy_that_cannot_be_kept_to_is_refused(
+    spec: Path, file: str, old: str, new: str, message: str
+) -> None:
+    lines = edited(spec, file, old, new)
+    assert lines[0].startswith(f"spec/{file}:")
+    assert any(message in line for line in lines), lines
+
+
+def test_a_secret_without_a_budget_is_refused_at_its_operation(spec: Path) -> None:
+    budget = '      totp:\n        $ref: "../components/policies.yaml#/totp"\n'
+    lines = edited(spec, "paths/auth.yaml", budget, "")
+    line = line_of(spec, "paths/auth.yaml", "x-attempts:") + 1
+    assert lines[0].startswith(f"spec/paths/auth.yaml:{line}:7: error: ")
+    assert "names no budget totp" in lines[0]
