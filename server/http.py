@@ -111,7 +111,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._foreign = b""  # the method that the stand-in stands for
         self._head_bytes = 0
         self._unclaimed = 0  # bytes since the parser last had something to say
-        self._running: RequestResponseCycle  # the request that is being answered
+        self._running: RequestResponseCycle | None = None  # the request that is being answered
 
     # The connection
 
@@ -122,6 +122,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._deadline.start(HEADER_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._running is not None:
+            # uvicorn tells only the last request that nobody waits for its reply.
+            self._running.disconnected = True
+            self._running.message_event.set()
+        self.pipeline.clear()
         super().connection_lost(exc)
         self._deadline.stop()
         self._stalled.stop()
@@ -299,7 +304,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.pipeline and self.cycle.more_body:
             # It waits in the queue, and the rest of it will never come.
             self.pipeline.popleft()
-            self.cycle = self.pipeline[0][0] if self.pipeline else self._running
+            self.cycle = self.pipeline[0][0] if self.pipeline else self._running  # type: ignore[assignment]
         if self._owes_a_reply():
             self.cycle.keep_alive = False
         elif not self.transport.is_closing():

@@ -236,6 +236,12 @@ def test_a_chunked_body_is_held_to_the_same_limit(renewal: Renewal) -> None:
     renewal.accepted(renewal.send(CHUNKED, chunked(body[:40_000], body[40_000:KIB_64])))
 
 
+def test_200_000_brackets_are_refused_by_their_number(renewal: Renewal) -> None:
+    assert renewal.send(body=b"[" * 200_000).status == 413
+    assert renewal.send(CHUNKED, chunked(*[b"[" * 20_000] * 10)).status == 413
+    renewal.accepted()
+
+
 def test_413_comes_before_the_body_is_read(site: Site) -> None:
     head = message("POST", REFRESH, json_fields(**{"Content-Length": str(10**9)}))
     answer = site.say(head, "POST", REFRESH)
