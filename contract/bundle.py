@@ -216,7 +216,9 @@ class _Writer:
                 self._error(ref, f'"{name}" cannot name a component: use letters, digits, . _ -')
         elif owner.node is not target.node:
             self.broken.add(pointer)
-            self._error(target.key, f'the component name "{name}" is taken by {owner.key}')
+            if id(owner.node) not in self._survey.faulty:
+                # A root component whose $ref leads nowhere is complained about for that alone.
+                self._error(target.key, f'the component name "{name}" is taken by {owner.key}')
         return pointer
 
     def _write_component(self, kind: str, target: Target) -> None:

@@ -566,3 +566,16 @@ def test_a_slip_of_one_letter_is_told_at_its_line(
 def test_the_untouched_copy_starts(spoilt: Path) -> None:
     """The control of every slip."""
     start(spoilt)
+
+
+def test_a_root_reply_that_leads_nowhere_is_told_by_itself(spoilt: Path) -> None:
+    """The component that it stands for has the same name, which is then nobody's fault."""
+    planted = Edit("openapi.yaml", 'responses.yaml#/NotFound"', 'response.yaml#/NotFound"')
+    plant(spoilt, planted.file, planted.old, planted.new)
+    try:
+        with pytest.raises(SpecError) as refusal:
+            start(spoilt)
+    finally:
+        shutil.copy(SHIPPED / planted.file, spoilt / planted.file)
+    (line,) = (d for d in str(refusal.value).splitlines() if ": error: " in d)
+    assert line.startswith("spec/openapi.yaml:69:")
