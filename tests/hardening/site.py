@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,25 +104,30 @@ class Site:
         RECORDER(operation, answer.status, media_type)
 
 
-@dataclass
 class Renewal:
     """A refresh token, good for one renewal: what a refused request must leave as it is."""
 
-    site: Site
-    token: str
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.doubtful = False  # taken out, and not yet shown to be still good
+        self._token = site.account().refresh_token
+
+    @property
+    def token(self) -> str:
+        self.doubtful = True
+        return self._token
 
     def body(self) -> bytes:
         return wire.encode({"refresh_token": self.token})
 
     def send(self, fields: Fields | None = None, body: bytes | None = None) -> Answer:
         """A renewal in any dress, whatever the outcome."""
-        content = self.body() if body is None else body
-        return self.site.ask(
-            "POST", REFRESH, wire.json_fields() if fields is None else fields, content
-        )
+        dress = wire.json_fields() if fields is None else fields
+        return self.site.ask("POST", REFRESH, dress, self.body() if body is None else body)
 
     def accepted(self, answer: Answer | None = None) -> None:
         """The reply, or that to a plain renewal where none is given, is a success."""
         found = self.send() if answer is None else answer
         assert found.status == 200, found.content
-        self.token = json.loads(found.content)["data"]["refresh_token"]
+        self._token = found.data["refresh_token"]
+        self.doubtful = False
