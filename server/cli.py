@@ -180,7 +180,7 @@ _USERNAME = click.argument("username")
 def user_create(username: str, password_stdin: bool) -> None:
     """Create a user, even where registration is closed."""
     user = accounts.create_user(_services(), username, _password(password_stdin))
-    click.echo(f"{user.id}  {user.username}")
+    click.echo(f"{user.user_id}  {user.username}")
 
 
 @user_group.command("list")
