@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from contract.diagnostics import SpecError
@@ -19,6 +20,7 @@ from server import spec
 from server.cli import main
 from server.settings import Settings
 from tests.support.accounts import RealClock, register
+from tests.support.api import over_http
 from tests.support.servers import ROOT, ServerProcess, serving
 from tests.support.world import World, world_in
 
@@ -106,8 +108,9 @@ def test_the_walkthrough_fits_the_first_screen() -> None:
 
 def test_the_qr_code_holds_the_otpauth_uri(server: ServerProcess, tmp_path: Path) -> None:
     needs("zbarimg", "zbar-tools")
-    account = register(server.api(), RealClock(), username="ann.o'neil+x@exämple.org").sign_in()
-    setup = account.set_up()
+    with httpx.Client(base_url=server.url, timeout=30) as client:
+        account = register(over_http(client), RealClock(), username="ann.o'neil+x@exämple.org")
+        setup = account.sign_in().set_up()
     kind, _, picture = setup["qr_code"].partition(",")
     assert kind == "data:image/png;base64"
     file = tmp_path / "qr.png"
