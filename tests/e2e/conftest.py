@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +20,7 @@ from tests.support.world import World, settings_in
 
 @dataclass(frozen=True)
 class Cluster:
-    """``server`` is the real one; ``twin`` an application in this process over the same database
-    and keys, whose passwords are cheap: it prepares what the real one is then asked about."""
+    """A server and a client of it; ``folder`` has its keys, ``url`` is that of its database."""
 
     folder: Path
     url: str
@@ -31,9 +30,6 @@ class Cluster:
     @property
     def env(self) -> dict[str, str]:
         return environment(self.folder, COUNTERSIGN_DATABASE_URL=self.url)
-
-    def twin(self) -> World:
-        return World(settings_in(self.folder, database_url=self.url), RealClock())
 
     def account(self) -> Account:
         """A registered user of the real server."""
@@ -56,6 +52,20 @@ def cluster(
         yield Cluster(folder, url, server, over_http(client))
 
 
+@contextmanager
+def twin_of(folder: Path, url: str) -> Iterator[World]:
+    """An application in this process over a server's database and keys.
+
+    Its passwords are cheap: it prepares what the real server is then asked about.
+    """
+    world = World(settings_in(folder, database_url=url), RealClock())
+    try:
+        yield world
+    finally:
+        world.services.store._writer.dispose()
+
+
 @pytest.fixture(scope="session")
-def twin(cluster: Cluster) -> World:
-    return cluster.twin()
+def twin(cluster: Cluster) -> Iterator[World]:
+    with twin_of(cluster.folder, cluster.url) as world:
+        yield world

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,15 +64,21 @@ def command(*arguments: str) -> list[str]:
 
 @contextmanager
 def serving(
-    folder: Path, *arguments: str, env: Mapping[str, str] | None = None
+    folder: Path,
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    program: Sequence[str] | None = None,
 ) -> Iterator[ServerProcess]:
-    """A server on a free port, ready when the block begins and killed when it ends."""
+    """A server on a free port, ready when the block begins and killed when it ends.
+
+    ``program`` stands in for the console script.
+    """
     port = free_port()
     log = folder / f"server-{port}.log"
     LEDGER.files.append(log)
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command("serve", "--port", str(port), *arguments),
+            [*(program or command()), "serve", "--port", str(port), *arguments],
             env=dict(env or environment(folder)),
             cwd=ROOT,
             stdout=output,
