@@ -117,7 +117,8 @@ class ContractFlask(FlaskASGIApp):  # type: ignore[misc] # Connexion carries no 
         }
 
 
-_NOT_HTTP_FIELDS = frozenset({"host", "content-type", "content-length"})
+# Two are variables of their own; werkzeug would route by the host and by an offered WebSocket.
+_NOT_HTTP_FIELDS = frozenset({"content-type", "content-length", "host", "upgrade"})
 
 
 def _fields(headers: Headers) -> dict[str, str]:
