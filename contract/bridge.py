@@ -117,8 +117,7 @@ class ContractFlask(FlaskASGIApp):  # type: ignore[misc] # Connexion carries no 
         }
 
 
-# Two are variables of their own; werkzeug would route by the host and by an offered WebSocket.
-_NOT_HTTP_FIELDS = frozenset({"content-type", "content-length", "host", "upgrade"})
+_NOT_HTTP_FIELDS = frozenset({"host", "content-type", "content-length"})
 
 
 def _fields(headers: Headers) -> dict[str, str]:
