@@ -15,10 +15,19 @@ import yaml
 
 from contract.diagnostics import SpecError
 from domain import accounts
-from domain.errors import Refusal
+from domain.errors import Refusal, Unavailable
 from domain.services import Services
 from server import app, explain, keys, logs, serve, settings, spec
 from storage import migrate
+from storage.engine import DatabaseURLError
+
+_NO_DATABASE = (
+    "the database does not answer, or its schema is of another version (countersign db upgrade)"
+)
+
+
+class Unfit(Exception):
+    """A username or a password that the spec does not admit: pointers and rules, no values."""
 
 
 @contextmanager
@@ -26,8 +35,12 @@ def _plain_errors() -> Iterator[None]:
     """What stops a command is said on standard error, a line a problem, with exit status 1."""
     try:
         yield
-    except (SpecError, settings.SettingsError, keys.KeyDirectoryError) as error:
+    except (SpecError, settings.SettingsError, keys.KeyDirectoryError, Unfit) as error:
         click.echo(str(error), err=True)
+    except (DatabaseURLError, OSError) as error:
+        click.echo(f"error: {error}", err=True)
+    except Unavailable:
+        click.echo(_NO_DATABASE, err=True)
     except Refusal as refusal:
         click.echo(refusal.message, err=True)
     else:
@@ -157,17 +170,45 @@ def user_group() -> None:
     """Look after the users."""
 
 
-def _services() -> Services:
+def _services(reading: spec.Reading | None = None) -> Services:
     current = settings.load()
     logs.configure(logging.WARNING)
     app.prepare(current)
-    return app.compose(current, spec.read(current.spec).policies)
+    services = app.compose(current, (reading or spec.read(current.spec)).policies)
+    services.store.ping()
+    return services
+
+
+def _hold(reading: spec.Reading, username: str, password: str, *, below: str = "") -> None:
+    """Hold what an administrator types against what registration asks of everyone.
+
+    ``below`` limits it to one member. Raises :class:`Unfit`.
+    """
+    body = {"username": username, "password": password}
+    lines = [f"/{name}: is not text" for name, text in body.items() if not _is_text(text)]
+    rule = reading.contract.operations["registerUser"].body
+    if rule is not None and not lines:
+        found = rule.rules.violations(body, "body")
+        lines = [f"{fault.pointer}: {fault.keyword}: {fault.message}" for fault in found]
+    unfit = [line for line in lines if line.startswith(below)]
+    if unfit:
+        raise Unfit("\n".join(unfit))
+
+
+def _is_text(value: str) -> bool:
+    """False where an argument was not UTF-8 and came with lone surrogates in its place."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _password(from_stdin: bool) -> str:
-    if from_stdin:
-        return sys.stdin.readline().rstrip("\n")
-    return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+    if not from_stdin:
+        return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+    line = sys.stdin.buffer.readline().removesuffix(b"\n")
+    return line.decode(errors="surrogateescape")
 
 
 _STDIN = click.option("--password-stdin", is_flag=True, help="Read the password from one line.")
@@ -179,7 +220,9 @@ _USERNAME = click.argument("username")
 @_STDIN
 def user_create(username: str, password_stdin: bool) -> None:
     """Create a user, even where registration is closed."""
-    user = accounts.create_user(_services(), username, _password(password_stdin))
+    reading, password = spec.read(settings.load().spec), _password(password_stdin)
+    _hold(reading, username, password)
+    user = accounts.create_user(_services(reading), username, password)
     click.echo(f"{user.user_id}  {user.username}")
 
 
@@ -196,7 +239,9 @@ def user_list() -> None:
 @_STDIN
 def user_set_password(username: str, password_stdin: bool) -> None:
     """Set a user's password; all sessions of the user end."""
-    accounts.set_password(_services(), username, _password(password_stdin))
+    reading, password = spec.read(settings.load().spec), _password(password_stdin)
+    _hold(reading, username, password, below="/password")
+    accounts.set_password(_services(reading), username, password)
     click.echo("password set, sessions ended")
 
 

@@ -12,22 +12,29 @@ from sqlalchemy.exc import ArgumentError
 from storage import sqlite
 
 
+class DatabaseURLError(ValueError):
+    """The URL cannot be used. The text never repeats it, for it can hold a password."""
+
+
 def create_engine(url: str, *, pool_size: int | None = None) -> Engine:
     """An engine for ``sqlite:///path`` (relative or, with four slashes, absolute) or
     ``postgresql://user@host/name``; no connection is made yet.
 
     ``pool_size`` is the most connections of this process (default: one for each of 100 server
-    threads on SQLite, 15 on PostgreSQL). A URL that cannot be used raises ValueError; the text
-    never repeats the URL, for it can hold a password.
+    threads on SQLite, 15 on PostgreSQL). A URL that cannot be used raises
+    :class:`DatabaseURLError`.
     """
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        raise ValueError("the database URL cannot be read") from None
+        raise DatabaseURLError("the database URL cannot be read") from None
     maker = _MAKERS.get(parsed.drivername)
     if maker is None:
-        raise ValueError("the database URL must begin with sqlite:/// or postgresql://")
-    return maker(parsed, pool_size)
+        raise DatabaseURLError("the database URL must begin with sqlite:/// or postgresql://")
+    try:
+        return maker(parsed, pool_size)
+    except ValueError as error:
+        raise DatabaseURLError(str(error)) from None
 
 
 def _create_postgresql(url: URL, pool_size: int | None) -> Engine:
