@@ -219,5 +219,8 @@ class Store(Protocol):
     def write(self) -> AbstractContextManager[Transaction]:
         """A transaction that writes; on SQLite it holds the write lock from its start."""
 
+    def close(self) -> None:
+        """Give back what is held open; nothing is in flight any more."""
+
     def ping(self) -> None:
         """Return if the database answers and its schema is the expected one."""

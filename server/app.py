@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 
 from contract.app import ContractApp, create_app
@@ -118,9 +119,21 @@ def create(
         mode=current.contract,
         docs=docs.pages,
         observe=observe,
+        lifespan=_closing(services),
     )
     application.services = services
     return application
+
+
+def _closing(services: Services) -> Callable[[object], AbstractAsyncContextManager[None]]:
+    """The application's life: at its end the database gets its connections back."""
+
+    @asynccontextmanager
+    async def life(_application: object) -> AsyncIterator[None]:
+        yield
+        services.store.close()
+
+    return life
 
 
 def from_environment() -> ContractApp:

@@ -26,6 +26,10 @@ class SqlStore:
         self._writer = engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
         self._turn = Lock() if engine.dialect.name == "sqlite" else None
 
+    def close(self) -> None:
+        """Give the idle connections back; the store opens new ones if it is used again."""
+        self._reader.dispose()
+
     def read(self) -> Block:
         return Block(self._reader, writing=False)
 

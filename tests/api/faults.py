@@ -33,7 +33,7 @@ def change(world: World, statement: str, *values: object) -> int:
 
 def release(world: World) -> None:
     """Close the pooled connections, which would keep a file alive that is gone."""
-    world.services.store._reader.dispose()
+    world.services.store.close()
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -29,10 +29,12 @@ class ServerProcess:
     process: subprocess.Popen[bytes]
     url: str
     log: Path
+    clients: list[httpx.Client] = field(default_factory=list)
 
     def api(self) -> Api:
-        """A client with a connection pool of its own."""
-        return over_http(httpx.Client(base_url=self.url, timeout=30))
+        """A client with a connection pool of its own, closed when the server is."""
+        self.clients.append(httpx.Client(base_url=self.url, timeout=30))
+        return over_http(self.clients[-1])
 
     def stop(self, number: signal.Signals = signal.SIGTERM, seconds: float = 30) -> int:
         """Send a signal and wait; returns the exit status."""
@@ -90,6 +92,8 @@ def serving(
         _wait_until_ready(server)
         yield server
     finally:
+        for client in server.clients:
+            client.close()
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # the workers too
         process.wait()
