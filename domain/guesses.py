@@ -156,7 +156,10 @@ def _locked(lock_after: int | None, budget: Budget) -> bool:
 
 def _wait(guess: Guess, budget: Budget, now: datetime) -> int:
     """Whole seconds until the budget opens, rounded up; 0 where it is open."""
-    if budget.last_at is None:
+    delay = guess.delay(budget.count)
+    if budget.last_at is None or not delay:
+        # Of two guesses at the same moment the later may be charged first; a budget without a
+        # delay must not look closed to the other because its last charge lies ahead.
         return 0
-    opens_at = budget.last_at + guess.delay(budget.count)
+    opens_at = budget.last_at + delay
     return max(0, math.ceil((opens_at - now).total_seconds()))

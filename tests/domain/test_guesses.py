@@ -75,6 +75,16 @@ def test_a_closed_budget_says_when_it_opens_rounded_up(
     assert count(store, "totp:u") == 5
 
 
+def test_a_free_guess_is_free_to_one_whose_moment_was_before_the_last_charge(
+    store: SqlStore, clock: SettableClock
+) -> None:
+    """Two sign-ins at once: the one that looked at the clock first is charged second."""
+    charge(store, clock)
+    clock.advance(seconds=-0.001)
+    charge(store, clock)
+    assert count(store, "totp:u") == 2
+
+
 def test_a_budget_opens_on_the_second_it_named(store: SqlStore, clock: SettableClock) -> None:
     for _ in range(5):
         charge(store, clock)
