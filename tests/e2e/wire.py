@@ -55,6 +55,12 @@ class Line:
     def close(self) -> None:
         self.socket.close()
 
+    def __enter__(self) -> Line:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def worker(self) -> int:
         """The process that has accepted this connection."""
         end = time.monotonic() + SECONDS
