@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import jwt
@@ -28,6 +29,8 @@ ALGORITHM = "ES256"
 TYPE = "at+jwt"
 LEEWAY_SECONDS = 10
 OPAQUE_BYTES = 32
+# Tokens whose signature need not be checked again: a client sends the same one for ten minutes.
+REMEMBERED = 4096
 
 _TEXTS = ("iss", "aud", "sub", "sid", "jti", "acr")
 _NUMBERS = ("iat", "exp", "auth_time")
@@ -57,6 +60,7 @@ class Claims:
     amr: tuple[str, ...]
     auth_time: int
     issued_at: int
+    not_before: int
     expires_at: int
 
 
@@ -81,6 +85,9 @@ class AccessTokens:
         self._issuer = issuer
         self._audience = audience
         self._lifetime = int(lifetime.total_seconds())
+        # Only what passed is remembered, whole token by whole token, and only what never changes:
+        # the time is looked at anew, and another set of keys is another object.
+        self._authentic = lru_cache(REMEMBERED)(self._read)
 
     @property
     def lifetime(self) -> int:
@@ -107,11 +114,18 @@ class AccessTokens:
 
     def verify(self, token: str, now: datetime) -> Claims:
         """The claims of a token that is good now; else :class:`InvalidToken`."""
+        claims = self._authentic(token)
+        if not self._timely(claims, numeric_date(now)):
+            raise InvalidToken
+        return claims
+
+    def _read(self, token: str) -> Claims:
+        """The claims of a token that we have signed, whenever that was."""
         try:
             claims = jwt.decode(token, self._key(token), [ALGORITHM], options=_OPTIONS)
         except (jwt.PyJWTError, ValueError, RecursionError):
             raise InvalidToken from None
-        if not (self._well_formed(claims) and self._timely(claims, numeric_date(now))):
+        if not self._well_formed(claims):
             raise InvalidToken
         return Claims(
             user_id=claims["sub"],
@@ -121,6 +135,7 @@ class AccessTokens:
             amr=tuple(claims["amr"]),
             auth_time=claims["auth_time"],
             issued_at=claims["iat"],
+            not_before=claims.get("nbf", claims["iat"]),
             expires_at=claims["exp"],
         )
 
@@ -143,19 +158,18 @@ class AccessTokens:
         return (
             all(isinstance(claims[name], str) for name in _TEXTS)
             and all(type(claims[name]) is int for name in _NUMBERS)
+            and type(claims.get("nbf", 0)) is int
             and isinstance(amr, list)
             and all(isinstance(method, str) for method in amr)
             and claims["iss"] == self._issuer
             and claims["aud"] == self._audience
         )
 
-    def _timely(self, claims: dict[str, Any], now: int) -> bool:
-        not_before = claims.get("nbf", claims["iat"])
+    def _timely(self, claims: Claims, now: int) -> bool:
         return (
-            type(not_before) is int
-            and max(not_before, claims["iat"]) <= now + LEEWAY_SECONDS
-            and now < claims["exp"] + LEEWAY_SECONDS
-            and 0 < claims["exp"] - claims["iat"] <= self._lifetime
+            max(claims.not_before, claims.issued_at) <= now + LEEWAY_SECONDS
+            and now < claims.expires_at + LEEWAY_SECONDS
+            and 0 < claims.expires_at - claims.issued_at <= self._lifetime
         )
 
     def jwks(self) -> dict[str, Any]:

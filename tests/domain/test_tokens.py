@@ -256,6 +256,63 @@ def test_a_retired_key_still_checks_and_a_removed_one_does_not() -> None:
     assert refused(old)
 
 
+class _Counted:
+    """Counts how often a signature is checked."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.checks = 0
+        self._decode = jwt.decode
+        monkeypatch.setattr(jwt, "decode", self)
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        self.checks += 1
+        return self._decode(*args, **options)
+
+
+def test_a_good_token_is_checked_once_and_its_time_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counted = _Counted(monkeypatch)
+    checker = access_tokens()
+    token = checker.issue(SESSION, NOW)
+    assert checker.verify(token, NOW) == checker.verify(token, NOW + LIFETIME)
+    for late in (LIFETIME + timedelta(seconds=10), timedelta(days=1), timedelta(seconds=-11)):
+        with pytest.raises(InvalidToken):
+            checker.verify(token, NOW + late)
+    assert counted.checks == 1
+
+
+def test_a_remembered_token_does_not_vouch_for_one_that_looks_like_it() -> None:
+    checker = access_tokens()
+    token = checker.issue(SESSION, NOW)
+    checker.verify(token, NOW)
+    head, body, signature = token.split(".")
+    last = "A" if signature[-1] != "A" else "Q"
+    for forged in (f"{head}.{body}.{signature[:-1]}{last}", f"{head}.{body}.", f"{token}="):
+        with pytest.raises(InvalidToken):
+            checker.verify(forged, NOW)
+
+
+def test_a_bad_token_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = _Counted(monkeypatch)
+    checker = access_tokens()
+    bad = jwt.encode({**GOOD, "iss": "https://other.example"}, KEY, "ES256", HEADER)
+    for _ in range(2):
+        with pytest.raises(InvalidToken):
+            checker.verify(bad, NOW)
+    assert counted.checks == 2
+
+
+def test_no_more_tokens_are_remembered_than_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "REMEMBERED", 2)
+    counted = _Counted(monkeypatch)
+    checker = access_tokens()
+    first, *others = [checker.issue(SESSION, NOW) for _ in range(3)]
+    for token in (first, *others, first):
+        checker.verify(token, NOW)
+    assert counted.checks == 4
+
+
 def test_the_published_keys_check_the_tokens_and_hold_no_private_part() -> None:
     published = access_tokens(keys={"s0": OTHER, "s1": KEY}).jwks()["keys"]
     assert [key["kid"] for key in published] == ["s0", "s1"]
