@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
 from functools import singledispatch
 from typing import Any
@@ -32,7 +31,7 @@ def pack(result: object) -> dict[str, Any]:
 
 @pack.register
 def _(result: RegisteredUser | Health | BackupCodesLeft) -> dict[str, Any]:
-    return asdict(result)
+    return _members(result)
 
 
 @pack.register
@@ -88,13 +87,13 @@ def _(result: SessionSummary) -> dict[str, Any]:
 
 @pack.register
 def _(result: Enrolment) -> dict[str, Any]:
-    return {**asdict(result), "backup_codes": list(result.backup_codes)}
+    return {**_members(result), "backup_codes": list(result.backup_codes)}
 
 
 @pack.register
 def _(result: MFAStatus) -> dict[str, Any]:
     return {
-        **asdict(result),
+        **_members(result),
         "enabled_at": _optional(result.enabled_at),
         "last_used_at": _optional(result.last_used_at),
     }
@@ -108,6 +107,11 @@ def _(result: NewBackupCodes) -> dict[str, Any]:
 @pack.register
 def _(result: KeySet) -> dict[str, Any]:
     return {"keys": [dict(key) for key in result.keys]}
+
+
+def _members(result: Any) -> dict[str, Any]:
+    """A result's fields by name; ``dataclasses.asdict`` would copy them deeply."""
+    return {name: getattr(result, name) for name in result.__slots__}
 
 
 def _optional(moment: datetime | None) -> str | None:
