@@ -226,7 +226,8 @@ def regenerate_backup_codes(services: Services, session: Session) -> NewBackupCo
     with services.store.write() as tx:
         tx.users.lock(session.user_id)
         sessions.require_live(tx, session, now)
-        if _active(tx, session).id != factor.id:
+        present = tx.factors.active(session.user_id)
+        if present is None or present.id != factor.id:
             raise InsufficientAuthentication(sessions.AAL2)
         tx.backup_codes.replace(code_set, digests)
         tx.challenges.void_user(session.user_id)

@@ -285,6 +285,22 @@ def test_without_mfa_regenerating_is_always_refused(bob: Person) -> None:
         mfa.regenerate_backup_codes(bob.services, bob.session())
 
 
+def test_codes_of_a_factor_that_was_removed_meanwhile_are_refused_as_without_mfa(
+    ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The operation declares no 409, whenever MFA went off."""
+    maker, spare = ann.services.backup_codes, ann.codes[0]
+    generate = maker.generate
+
+    def slowly(count: int) -> list[str]:
+        ann.disable(spare)
+        return generate(count)
+
+    monkeypatch.setattr(maker, "generate", slowly)
+    with pytest.raises(InsufficientAuthentication):
+        ann.regenerate()
+
+
 def test_an_operation_that_asks_for_nothing_takes_an_old_session(
     bob: Person, clock: SettableClock
 ) -> None:
