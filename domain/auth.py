@@ -178,7 +178,9 @@ def _rotate(services: Services, tx: Transaction, digest: str, now: datetime) -> 
     if not sessions.renew(services, tx, session, now):
         return None
     if not tx.sessions.spend_refresh_token(digest, now):
-        sessions.end(tx, session.id, now)
+        # The row alone: its step-up challenge needs a live session, and taking a challenge after
+        # a session would be the reverse of what a sign-out and a step-up do.
+        tx.sessions.end(session.id, now)
         return None
     return sessions.issue(services, tx, session, now)
 

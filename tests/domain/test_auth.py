@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from domain import accounts, auth, sessions
+from domain import accounts, auth, sessions, tokens
 from domain.errors import (
     FactorLocked,
     InvalidChallenge,
@@ -37,8 +37,10 @@ from tests.domain.world import (
     Person,
     SettableClock,
     quick_passwords,
+    register,
     services_on,
 )
+from tests.storage import databases
 
 # Registration ------------------------------------------------------------------------------
 
@@ -619,6 +621,22 @@ def test_a_reused_refresh_token_ends_the_session_for_both(bob: Person) -> None:
         bob.refresh()
     with pytest.raises(InvalidToken):
         bob.session()
+
+
+def test_a_reuse_waits_for_nobody_who_is_finishing_a_challenge() -> None:
+    """Whoever takes a challenge takes the session next; the reverse order would be a deadlock."""
+    clock = SettableClock()
+    with databases.postgres_database() as url, databases.store_at(url) as store:
+        ann = register(services_on(store, clock), clock).sign_in().enrol()
+        thief = replace(ann)
+        ann.refresh()
+        issued = auth.create_challenge(ann.services, ann.session())
+        with store.write() as tx:
+            assert tx.challenges.charge(tokens.digest(issued.challenge_id), 5, clock.now())
+            with pytest.raises(InvalidRefreshToken):
+                thief.refresh()
+        with pytest.raises(InvalidToken):
+            ann.session()
 
 
 @pytest.mark.parametrize(("minutes", "alive"), [(59, True), (60, False)])
