@@ -35,6 +35,8 @@ _DURATION = {
     "type": "string",
     "pattern": r"^P(?=[0-9T])(?:[0-9]+D)?(?:T(?=[0-9])(?:[0-9]+H)?(?:[0-9]+M)?(?:[0-9]+S)?)?$",
 }
+# Added to a present time it must stay a time: the calendar of datetime ends with the year 9999.
+_LONGEST = timedelta(days=3650)
 _COUNT = {"type": "integer", "minimum": 1, "maximum": 1000}
 
 
@@ -64,10 +66,13 @@ _COUNTED = _closed({"max-wrong": _COUNT, "max-open": _COUNT}, ["max-wrong"])
 
 
 def duration(value: str) -> timedelta:
-    """An ISO 8601 duration of days, hours, minutes and seconds, longer than nothing."""
-    parsed = TypeAdapter(timedelta).validate_python(value)
-    if parsed <= timedelta(0):
-        raise Misfit("the duration must be longer than nothing")
+    """An ISO 8601 duration of days, hours, minutes and seconds, within its bounds."""
+    try:
+        parsed = TypeAdapter(timedelta).validate_python(value)
+    except ValueError:  # too many days for a timedelta
+        parsed = timedelta.max
+    if not timedelta(0) < parsed <= _LONGEST:
+        raise Misfit(f"the duration must be longer than nothing, and at most {_LONGEST.days} days")
     return parsed
 
 

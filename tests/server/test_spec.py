@@ -72,6 +72,9 @@ def test_a_mistaken_link_is_told_where_it_stands(spec: Path) -> None:
         ("paths/mfa.yaml", "      enrolment:\n", "      enrolmen:\n", "enrolmen"),
         ("schemas/auth.yaml", "  x-ttl: PT5M\n", "", '"x-ttl" is missing'),
         ("schemas/auth.yaml", "  x-ttl: PT5M\n", "  x-ttl: PT0S\n", "longer than nothing"),
+        ("schemas/auth.yaml", "  x-ttl: PT24H\n", "  x-ttl: P3000000D\n", "at most 3650 days"),
+        ("schemas/auth.yaml", "  x-ttl: PT24H\n", "  x-ttl: P9999999999D\n", "at most 3650 days"),
+        ("components/policies.yaml", "max-delay: PT1H", "max-delay: P4000000D", "at most 3650"),
     ],
 )
 def test_a_policy_that_cannot_be_kept_to_is_refused(
