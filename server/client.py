@@ -41,9 +41,11 @@ def _trusted(address: str, trusted: Sequence[IPv4Network | IPv6Network]) -> bool
 
 def _parsed(address: str) -> IPv4Address | IPv6Address | None:
     try:
-        return ip_address(address)
+        parsed = ip_address(address)
     except ValueError:
         return None
+    # A socket of both families shows an IPv4 peer so (RFC 4291 section 2.5.5.2).
+    return (parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None) or parsed
 
 
 def _printable(user_agent: str | None) -> str | None:
