@@ -30,12 +30,12 @@ run: setup ## Serve on http://127.0.0.1:8080 with SQLite (docs at /docs, bundle 
 .PHONY: test
 test: setup ## Run the whole test suite
 	rm -f $(SEEN)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 .PHONY: contract
 contract: setup ## Run the contract tests and say what the spec declares and nothing reached
 	rm -f $(SEEN)
-	$(BIN)/python -m pytest -q tests/api tests/contract
+	$(BIN)/python -m pytest -q -n auto --dist loadfile tests/api tests/contract
 	$(BIN)/python -m tests.support.coverage
 
 .PHONY: fuzz

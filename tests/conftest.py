@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,10 @@ from server import logs
 from tests.support.coverage import RECORDER
 from tests.support.ledger import LEDGER
 from tests.support.world import World, world_in
+
+CLOSED: list[dict[str, Any]] = []
+"""The books of this process and of the workers it started."""
+MOST_SHOWN = 20
 
 
 class _Keeper(logging.Handler):
@@ -28,21 +33,39 @@ def pytest_configure() -> None:
     root.handlers[:] = [keeper]
 
 
+def _books() -> dict[str, Any]:
+    return {
+        "leaks": LEDGER.leaks(),
+        "secrets": len(LEDGER.secrets),
+        "replies": len(LEDGER.replies),
+        "log lines": len(LEDGER.lines),
+    }
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Close the books. A worker of a distributed run hands them to the run that started it."""
     RECORDER.save()
-    leaks = LEDGER.leaks()
-    for leak in leaks[:20]:
-        print(f"\nLEAK {leak}")
-    if leaks:
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["books"] = _books()
+        return
+    CLOSED.append(_books())
+    if any(books["leaks"] for books in CLOSED):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    CLOSED.append(node.workeroutput["books"])
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    terminalreporter.write_line(
-        f"ledger: {len(LEDGER.secrets)} secrets looked for in {len(LEDGER.replies)} replies and "
-        f"{len(LEDGER.lines)} log lines"
-    )
+    """Runs after the books are closed."""
+    for leak in [leak for books in CLOSED for leak in books["leaks"]][:MOST_SHOWN]:
+        terminalreporter.write_line(f"LEAK {leak}", red=True)
+    counts = (f"{sum(b[name] for b in CLOSED)} {name}" for name in CLOSED[0] if name != "leaks")
+    terminalreporter.write_line(f"ledger: {', '.join(counts)}")
 
 
 @pytest.fixture

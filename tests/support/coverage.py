@@ -30,7 +30,7 @@ class Recorder:
     def save(self) -> None:
         SEEN.parent.mkdir(exist_ok=True)
         with SEEN.open("a", encoding="utf-8") as file:
-            file.writelines(" ".join(cell) + "\n" for cell in sorted(self.cells))
+            file.write("".join(" ".join(cell) + "\n" for cell in sorted(self.cells)))
 
 
 RECORDER = Recorder()
