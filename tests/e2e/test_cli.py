@@ -126,7 +126,7 @@ def test_an_example_that_does_not_fit_fails_the_lint_alone(
 
 def test_the_bundle_is_the_same_document_in_both_forms(env: dict[str, str]) -> None:
     document = read(ROOT / "spec" / "openapi.yaml").bundle.document
-    assert json.loads(succeeded(run(env, "spec", "bundle"))) == document
+    assert json.loads(succeeded(call(env, "spec", "bundle"))) == document
     assert yaml.safe_load(succeeded(call(env, "spec", "bundle", "--format", "yaml"))) == document
 
 
@@ -145,8 +145,8 @@ def test_what_the_spec_decides_is_explained(env: dict[str, str]) -> None:
 
 def test_the_database_is_brought_to_this_version_once_and_again(tmp_path: Path) -> None:
     env = environment(tmp_path)
-    for _ in range(2):
-        assert succeeded(run(env, "db", "upgrade")) == f"schema at {migrate.head()}\n"
+    for by in (run, call):
+        assert succeeded(by(env, "db", "upgrade")) == f"schema at {migrate.head()}\n"
     assert migrate.current(env["COUNTERSIGN_DATABASE_URL"]) == migrate.head()
 
 
@@ -174,7 +174,7 @@ def test_a_misspelt_setting_stops_every_command(env: dict[str, str]) -> None:
 def test_keys_are_made_listed_and_rotated(tmp_path: Path) -> None:
     env = environment(tmp_path)
     assert succeeded(call(env, "keys", "list")) == ""
-    made = succeeded(run(env, "keys", "rotate")).splitlines()
+    made = succeeded(call(env, "keys", "rotate")).splitlines()
     assert [row.split()[0] for row in made] == ["signing", "encryption", "pepper"]
     succeeded(call(env, "keys", "rotate", "signing"))
     rows = [row.split() for row in succeeded(run(env, "keys", "list")).splitlines()]
@@ -325,7 +325,7 @@ def test_a_database_that_nobody_has_upgraded_is_said_in_a_line(tmp_path: Path) -
         env = environment(tmp_path, COUNTERSIGN_DATABASE_URL=url)
         failed(run(env, "user", "list"), "countersign db upgrade")
         succeeded(run(env, "db", "upgrade"))
-        assert succeeded(run(env, "user", "list")) == ""
+        assert migrate.current(url) == migrate.head()
 
 
 def on_a_terminal(env: dict[str, str], arguments: list[str], answers: list[str]) -> str:
