@@ -85,13 +85,21 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def set_busy_timeout(connection: Connection, seconds: float) -> None:
     """How long the next transaction on this connection waits for another process's writer."""
-    driver = connection.connection.driver_connection
-    assert driver is not None  # noqa: S101
-    driver.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}").close()
+    _driver(connection).execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}").close()
 
 
 def _begin(connection: Connection) -> None:
     # A transaction that turned into a writer half-way would fail at once with SQLITE_BUSY
     # instead of waiting, since its snapshot is already old.
     statement = connection.get_execution_options().get("sqlite_begin", "BEGIN")
-    connection.exec_driver_sql(statement)
+    if statement == "BEGIN":
+        # It takes no lock and so meets no fault to translate; every read begins with it.
+        _driver(connection).execute(statement).close()
+    else:
+        connection.exec_driver_sql(statement)
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)  # noqa: S101
+    return driver
