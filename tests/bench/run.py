@@ -73,7 +73,7 @@ def run(rounds: int, warm_up: float, seconds: float) -> Rates:
             live, *_ = operations = scene.operations()
             for operation, name in _turns(operations, number):
                 outcome = _measure(servers[name], operation, warm_up, seconds)
-                _check(operation, name, outcome)
+                check(operation, name, outcome)
                 rates.add(operation.title, name, outcome.rate)
             rates.ceiling.append(_measure(ceiling, live, warm_up, seconds).rate)
     return rates
@@ -102,7 +102,8 @@ def _measure(
     return measure(Job(port, operation.requests(), warm_up, seconds * operation.length))
 
 
-def _check(operation: Operation, name: str, outcome: Outcome) -> None:
+def check(operation: Operation, name: str, outcome: Outcome) -> None:
+    """Raises Unexpected unless all replies, and at least one, have the expected status."""
     expected = operation.expected[name]
     if set(outcome.statuses) != {expected}:
         raise Unexpected(
