@@ -15,10 +15,17 @@ from contract.asgi import EXCHANGE, Receive, Scope, Send, exchange_of
 from contract.body import read_body
 from contract.compile import Contract
 from contract.flasks import Application
+from contract.operation import rule_for
 from contract.replies import Refused, Reply
 from contract.request import Exchange, Headers
 
 THREADS = 100
+"""Requests at work at once."""
+WAITING = 100
+"""Requests that may wait for a thread; what comes then is refused at once, with 503."""
+QUICK_THREADS = 4
+"""Threads for operations that declare no 503, which is to say that they depend on nothing."""
+RETRY, RETRY_SECONDS = "Retry-After", 1
 
 MakeView = Callable[[Any], Callable[..., flask.Response]]
 
@@ -51,6 +58,8 @@ class ContractFlask(FlaskASGIApp):  # type: ignore[misc] # Connexion carries no 
         self._make_view = make_view
         self._base_path = contract.base_path
         self._limiter = anyio.CapacityLimiter(THREADS)
+        # Whether the process lives must not wait behind a flood of password hashes.
+        self._quick_limiter = anyio.CapacityLimiter(QUICK_THREADS)
 
     def add_api(self, specification: Any, *, name: str | None = None, **options: Any) -> Any:
         api = ContractApi(specification, make_view=self._make_view, **options)
@@ -65,12 +74,24 @@ class ContractFlask(FlaskASGIApp):  # type: ignore[misc] # Connexion carries no 
         try:
             assert exchange.request is not None  # noqa: S101 - routing has run
             await read_body(exchange, exchange.request.headers, receive)
+            limiter = self._lane(exchange)
         except Refused as refused:
             exchange.reply = refused.reply(exchange.request_id)
             return
         exchange.reply = await anyio.to_thread.run_sync(
-            self._serve, exchange, scope, limiter=self._limiter
+            self._serve, exchange, scope, limiter=limiter
         )
+
+    def _lane(self, exchange: Exchange) -> anyio.CapacityLimiter:
+        """The threads that serve a request. Raises Refused (503) where too many wait for one."""
+        rule = rule_for(exchange.rules, 503)
+        if rule is None:
+            return self._quick_limiter
+        limiter = self._limiter
+        if not limiter.available_tokens and limiter.statistics().tasks_waiting >= WAITING:
+            told = {RETRY: str(RETRY_SECONDS)} if RETRY.lower() in rule.headers else {}
+            raise Refused(503, "unavailable", told)
+        return limiter
 
     def _serve(self, exchange: Exchange, scope: Scope) -> Reply:
         started: list[Any] = []

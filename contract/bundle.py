@@ -27,7 +27,7 @@ class Bundle:
     under its own name, path items and the values of `x-` keys put in place. `stems` maps an API
     path to the stem of the file that the root refs for it. `broken` holds the pointers of objects
     that lost a key to an earlier error; it is empty in what `load` returns. `adrift` lists the
-    links that lead to no operation, where `load` was told to leave them to its caller.
+    links that do not fit their operation, where `load` was told to leave them to its caller.
     """
 
     document: dict[str, Any]
@@ -59,9 +59,8 @@ def load(
     """Reads, checks and bundles the spec whose root file is given.
 
     `examples` is the severity of an example that does not fit its schema. Raises SpecError with
-    every error of every file. With `links="later"` a link to no operation is left to
-    `contract.completeness`, which knows whether the operation was renamed by mistake and is the
-    place to look at first.
+    every error of every file. With `links="later"` a link that does not fit its operation is left to
+    `contract.completeness`, which knows whether the operation was renamed by mistake.
     """
     sources = Sources(root)
     survey = Survey(sources, registry)

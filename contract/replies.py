@@ -21,6 +21,7 @@ _MESSAGES = {
     "method_not_allowed": "The path does not have this method",
     "payload_too_large": "The body is too large",
     "unsupported_media_type": "The body has to be application/json without an encoding",
+    "unavailable": "Too many requests are waiting; try again",
     "internal_error": "The server could not answer",
     "contract_violation": "The server's answer broke its own contract and was withheld",
 }

@@ -34,6 +34,7 @@ from contract.violations import Invalid, Violation
 # RFC 6750 section 2.1, with the scheme in any case (RFC 9110 section 11.1).
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
 _BARE = "Bearer"
+_INVALID = 'Bearer error="invalid_token"'
 _INSUFFICIENT = 'Bearer error="insufficient_user_authentication"'
 
 
@@ -101,7 +102,7 @@ class View:
         request.token = _token(request)
         if request.token is None:
             if security.mandatory:
-                raise Refused(401, "invalid_token", {CHALLENGE: _BARE})
+                raise Refused(401, "invalid_token", {CHALLENGE: _missing(request)})
             return None
         try:
             return self._hooks.authenticate(request, self._operation)
@@ -141,6 +142,15 @@ class View:
             mandatory = self._operation.security.mandatory
             headers[CHALLENGE] = _INSUFFICIENT if mandatory else _BARE
         return failure(refusal.status, refusal.code, request_id, headers, message=refusal.message)
+
+
+def _missing(request: Request) -> str:
+    """The challenge where there is no token: bare where none was sent (RFC 6750 section 3.1)."""
+    sent = (
+        value.strip().lower().startswith("bearer ")
+        for value in request.headers.all("authorization")
+    )
+    return _INVALID if any(sent) else _BARE
 
 
 def _token(request: Request) -> str | None:

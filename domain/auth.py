@@ -72,13 +72,14 @@ def login(
 def _begin(
     services: Services, username: str, password: str, client: Client, policy: OperationPolicy
 ) -> TokenPair | ChallengeIssued:
-    now = services.clock.now()
     key = usernames.key(username)
-    with services.store.write() as tx:
-        user = tx.users.by_key(key)
-        drawn = first_factor.admit(tx, key, user, client, policy.attempts, now)
-        tx.commit()
-    proof = first_factor.prove(services, user, drawn, password)
+    with services.passwords.turn() as hasher:
+        now = services.clock.now()
+        with services.store.write() as tx:
+            user = tx.users.by_key(key)
+            drawn = first_factor.admit(tx, key, user, client, policy.attempts, now)
+            tx.commit()
+        proof = first_factor.prove(hasher, user, drawn, password)
     with services.store.write() as tx:
         user = first_factor.spend(tx, proof)
         factor = tx.factors.active(user.id)
@@ -264,17 +265,18 @@ def change_password(
     The new one is judged first, for that costs nothing and tells nothing about the current one.
     Raises :class:`PasswordRefused`, :class:`InvalidCredentials`, :class:`TooManyAttempts`.
     """
-    now = services.clock.now()
     if services.passwords.refused(new_password, session.username):
         raise PasswordRefused
-    with services.store.write() as tx:
-        user = tx.users.get(session.user_id)
-        if user is None:
-            raise InvalidCredentials
-        drawn = first_factor.admit(tx, user.username_key, user, client, policy.attempts, now)
-        tx.commit()
-    proof = first_factor.prove(services, user, drawn, current_password)
-    new_hash = services.passwords.hash(new_password)
+    with services.passwords.turn() as hasher:
+        now = services.clock.now()
+        with services.store.write() as tx:
+            user = tx.users.get(session.user_id)
+            if user is None:
+                raise InvalidCredentials
+            drawn = first_factor.admit(tx, user.username_key, user, client, policy.attempts, now)
+            tx.commit()
+        proof = first_factor.prove(hasher, user, drawn, current_password)
+        new_hash = hasher.hash(new_password)
     with services.store.write() as tx:
         first_factor.spend(tx, proof, new_hash)
         sessions.require_live(tx, session, now)

@@ -1,7 +1,8 @@
 """The password, for every operation that takes one: admit, prove, spend.
 
-``admit`` charges the guess and is committed, ``prove`` does the heavy work outside of any
-transaction, ``spend`` belongs to the transaction of what the password was given for.
+The turn to hash comes first, so that nobody is charged who cannot be served. ``admit`` charges
+the guess and is committed, ``prove`` does the heavy work outside of any transaction, ``spend``
+belongs to the transaction of what the password was given for.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from datetime import datetime
 from domain import addresses, guesses
 from domain.errors import InvalidCredentials
 from domain.guesses import Guess
+from domain.passwords import Hasher
 from domain.policy import Attempts
 from domain.ports import Transaction
 from domain.records import Client, User
-from domain.services import Services
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +52,16 @@ def admit(
 
 
 def prove(
-    services: Services, user: User | None, drawn: tuple[Guess, ...], password: str
+    hasher: Hasher, user: User | None, drawn: tuple[Guess, ...], password: str
 ) -> PasswordProof:
     """Check a charged password; :class:`InvalidCredentials`, after the same work, for nobody's."""
     if user is None or not user.active:
-        services.passwords.verify_nobody(password)
+        hasher.verify_nobody(password)
         raise InvalidCredentials
-    if not services.passwords.verify(user.password_hash, password):
+    if not hasher.verify(user.password_hash, password):
         raise InvalidCredentials
-    stale = services.passwords.stale(user.password_hash)
-    return PasswordProof(user, drawn, services.passwords.hash(password) if stale else None)
+    stale = hasher.stale(user.password_hash)
+    return PasswordProof(user, drawn, hasher.hash(password) if stale else None)
 
 
 def spend(tx: Transaction, proof: PasswordProof, new_hash: str | None = None) -> User:

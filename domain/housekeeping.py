@@ -10,7 +10,7 @@ from domain.ports import Store
 
 INTERVAL = timedelta(minutes=1)
 # Bounded, so that the login that happens to sweep does not wait for a backlog.
-ROWS_PER_TABLE = 500
+ROWS_PER_TABLE = 5_000
 
 
 class Housekeeper:

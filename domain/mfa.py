@@ -143,18 +143,19 @@ def _prove_password(
     policy: OperationPolicy,
 ) -> PasswordProof:
     """Both budgets are looked at before anything is charged; then the password alone is."""
-    now = services.clock.now()
-    with services.store.write() as tx:
-        user, factor = _user(tx, session), _active(tx, session)
-        kind = second_factor.tell(services, factor, code)
-        if kind is None:
-            raise InvalidCredentials
-        drawn = first_factor.budgets(tx, user.username_key, user, client, policy.attempts)
-        code_guess = second_factor.budget(kind, user.id, policy.attempts)
-        guesses.check(tx, [*drawn, code_guess], now)
-        guesses.charge(tx, drawn, now)
-        tx.commit()
-    return first_factor.prove(services, user, drawn, password)
+    with services.passwords.turn() as hasher:
+        now = services.clock.now()
+        with services.store.write() as tx:
+            user, factor = _user(tx, session), _active(tx, session)
+            kind = second_factor.tell(services, factor, code)
+            drawn = first_factor.budgets(tx, user.username_key, user, client, policy.attempts)
+            shaped = [second_factor.budget(kind, user.id, policy.attempts)] if kind else []
+            guesses.check(tx, [*drawn, *shaped], now)
+            if kind is None:
+                raise InvalidCredentials
+            guesses.charge(tx, drawn, now)
+            tx.commit()
+        return first_factor.prove(hasher, user, drawn, password)
 
 
 def _prove_code(

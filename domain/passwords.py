@@ -37,25 +37,57 @@ class Passwords:
         parallelism: int = 4,
         waiting: int = 64,
     ) -> None:
-        self._hasher = PasswordHasher(
-            time_cost=time_cost, memory_cost=memory_cost, parallelism=parallelism
-        )
+        self._hasher = Hasher(PasswordHasher(time_cost, memory_cost, parallelism))
         self._running = BoundedSemaphore(concurrency)
         self._admitted = BoundedSemaphore(concurrency + waiting)
-        self._nobody = self._hasher.hash(secrets.token_urlsafe(32))
+
+    @contextmanager
+    def turn(self) -> Iterator[Hasher]:
+        """One of the hashes that run at once, for as long as the block lasts.
+
+        It is waited for before a guess is charged: who is turned away for lack of room has lost
+        nothing. Raises :class:`Unavailable`.
+        """
+        if not self._admitted.acquire(blocking=False):
+            raise Unavailable
+        try:
+            if not self._running.acquire(timeout=LONGEST_WAIT_SECONDS):
+                raise Unavailable
+            try:
+                yield self._hasher
+            finally:
+                self._running.release()
+        finally:
+            self._admitted.release()
+
+    def hash(self, password: str) -> str:
+        """The encoded Argon2id hash, in a turn of its own."""
+        with self.turn() as hasher:
+            return hasher.hash(password)
+
+    def refused(self, password: str, username: str) -> bool:
+        """Whether the password is a common one or the username itself, however written."""
+        key = usernames.key(password)
+        return key == usernames.key(username) or key in common_passwords()
+
+
+class Hasher:
+    """Does the work of a turn. Only :meth:`Passwords.turn` hands one out."""
+
+    def __init__(self, hasher: PasswordHasher) -> None:
+        self._hasher = hasher
+        self._nobody = hasher.hash(secrets.token_urlsafe(32))
 
     def hash(self, password: str) -> str:
         """The encoded Argon2id hash, under a salt of its own."""
-        with self._turn():
-            return self._hasher.hash(password)
+        return self._hasher.hash(password)
 
     def verify(self, encoded: str, password: str) -> bool:
         """Whether the encoded hash is of this password."""
-        with self._turn():
-            try:
-                return self._hasher.verify(encoded, password)
-            except VerifyMismatchError:
-                return False
+        try:
+            return self._hasher.verify(encoded, password)
+        except VerifyMismatchError:
+            return False
 
     def verify_nobody(self, password: str) -> None:
         """The same work as :meth:`verify`, so that time does not tell which accounts exist."""
@@ -64,25 +96,6 @@ class Passwords:
     def stale(self, encoded: str) -> bool:
         """Whether the hash was made with other parameters than the present ones."""
         return self._hasher.check_needs_rehash(encoded)
-
-    def refused(self, password: str, username: str) -> bool:
-        """Whether the password is a common one or the username itself, however written."""
-        key = usernames.key(password)
-        return key == usernames.key(username) or key in common_passwords()
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        if not self._admitted.acquire(blocking=False):
-            raise Unavailable
-        try:
-            if not self._running.acquire(timeout=LONGEST_WAIT_SECONDS):
-                raise Unavailable
-            try:
-                yield
-            finally:
-                self._running.release()
-        finally:
-            self._admitted.release()
 
 
 @cache

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from server import logs
@@ -23,6 +25,13 @@ class _Keeper(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         LEDGER.lines.append((record.name, self.format(record)))
+
+
+# CI tries the same examples each time, so that a change is judged by what it changed; everybody
+# else tries new ones.
+hypothesis.settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI") == "true":
+    hypothesis.settings.load_profile("ci")
 
 
 def pytest_configure() -> None:

@@ -19,7 +19,7 @@ _RULES = (documents, operations, responses, schema_rules, bodies, links, backsto
 def lint(
     bundle: Bundle, registry: Registry, example_severity: Severity = "warning"
 ) -> tuple[list[Diagnostic], list[Diagnostic]]:
-    """Every breach of a house rule, and apart from them the links that lead to no operation.
+    """Every breach of a house rule, and apart from them what follows from a mistake elsewhere.
 
     An example that does not fit has the severity given.
     """
@@ -27,4 +27,4 @@ def lint(
     for rules in _RULES:
         rules.check(lens)
     examples.check(lens, example_severity)
-    return in_order(lens.diagnostics), in_order(lens.adrift)
+    return in_order(lens.diagnostics), in_order(lens.follows)

@@ -55,7 +55,7 @@ class Lens:
     objects: dict[str, list[Found]] = field(default_factory=lambda: defaultdict(list))
     references: list[tuple[str, str]] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
-    adrift: list[Diagnostic] = field(default_factory=list)
+    follows: list[Diagnostic] = field(default_factory=list)
     named: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -72,6 +72,11 @@ class Lens:
         self.diagnostics.append(Diagnostic(self.bundle.where(pointer, key), severity, message))
         if severity == "error":
             self.named.add(pointer)
+
+    def follow(self, pointer: str, message: str, *, key: bool = False) -> None:
+        """An error that a mistake elsewhere causes more often than not, to be told after it."""
+        self.follows.append(Diagnostic(self.bundle.where(pointer, key), "error", message))
+        self.named.add(pointer)
 
     def whole(self, *pointers: str) -> bool:
         """Whether none of these objects lost a key, so that what they lack is truly absent."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from contract.diagnostics import did_you_mean, error
+from contract.diagnostics import did_you_mean
 from contract.lint.lens import Found, Json, Lens, Operation, join
 from contract.lint.schemas import branches, properties
 
@@ -43,8 +43,7 @@ def _link(lens: Lens, link: Found, operations: dict[str, Operation]) -> None:
         lens.error(link.pointer, 'a link needs "operationId"', key=True)
     elif name not in operations and _all_operations_known(lens):
         hint = did_you_mean(name, operations)
-        place = lens.bundle.where(join(link.pointer, "operationId"))
-        lens.adrift.append(error(place, f'no operation "{name}"{hint}'))
+        lens.follow(join(link.pointer, "operationId"), f'no operation "{name}"{hint}')
     elif name in operations and not lens.reaches(operations[name].found, lens.bundle.broken):
         _parameters(lens, link, operations[name])
         _request_body(lens, link, operations[name])
@@ -62,7 +61,7 @@ def _parameters(lens: Lens, link: Found, operation: Operation) -> None:
         if name not in (*names, *qualified):
             hint = did_you_mean(name, names)
             message = f'{operation.name} has no parameter "{name}"{hint}'
-            lens.error(join(link.pointer, "parameters", name), message, key=True)
+            lens.follow(join(link.pointer, "parameters", name), message, key=True)
 
 
 def _request_body(lens: Lens, link: Found, operation: Operation) -> None:
@@ -70,7 +69,7 @@ def _request_body(lens: Lens, link: Found, operation: Operation) -> None:
         return
     pointer = join(link.pointer, "requestBody")
     if "requestBody" not in operation.value:
-        lens.error(pointer, f"{operation.name} takes no body", key=True)
+        lens.follow(pointer, f"{operation.name} takes no body", key=True)
         return
     body = lens.member(operation.found, "requestBody")
     known = {
@@ -82,7 +81,7 @@ def _request_body(lens: Lens, link: Found, operation: Operation) -> None:
     for name in sent if isinstance(sent, dict) else ():
         if name not in known:
             message = f'{operation.name} takes no "{name}"{did_you_mean(name, known)}'
-            lens.error(join(pointer, name), message, key=True)
+            lens.follow(join(pointer, name), message, key=True)
 
 
 def _fed(lens: Lens, link: Found, response: Found) -> None:
@@ -93,7 +92,7 @@ def _fed(lens: Lens, link: Found, response: Found) -> None:
             found = _BODY.fullmatch(expression)
             if found and not any(_leads(lens, s, found[1].split("/")[1:]) for s in schemas):
                 place = lens.bundle.where(response.pointer, key=True)
-                lens.error(pointer, f'no body of the reply at {place} has "{found[1]}"')
+                lens.follow(pointer, f'no body of the reply at {place} has "{found[1]}"')
 
 
 def _leads(lens: Lens, schema: Found, path: list[str]) -> bool:

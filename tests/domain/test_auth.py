@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
+from argon2 import PasswordHasher
 
 from domain import accounts, auth, sessions, tokens
 from domain.errors import (
@@ -23,9 +25,10 @@ from domain.errors import (
     Refusal,
     RegistrationClosed,
     TooManyAttempts,
+    Unavailable,
     UsernameTaken,
 )
-from domain.passwords import Passwords
+from domain.passwords import Hasher, Passwords
 from domain.records import Client
 from domain.results import ChallengeIssued, TokenPair
 from domain.services import Services
@@ -126,22 +129,14 @@ def test_the_same_work_is_done_for_everybody(
     accounts.deactivate(services, closed.username)
     worked: list[str] = []
 
-    class Counting:
-        def __init__(self) -> None:
-            self.inner = quick_passwords()
-
-        def __getattr__(self, name: str) -> object:
-            return getattr(self.inner, name)
-
+    class Counting(Hasher):
         def verify(self, encoded: str, password: str) -> bool:
             worked.append("verify")
-            return self.inner.verify(encoded, password)
+            return super().verify(encoded, password)
 
-        def verify_nobody(self, password: str) -> None:
-            worked.append("verify")
-            self.inner.verify_nobody(password)
-
-    counted = replace(services, passwords=Counting())  # type: ignore[arg-type]
+    passwords = quick_passwords()
+    passwords._hasher = Counting(PasswordHasher(1, 8, 1))
+    counted = replace(services, passwords=passwords)
     for username in (known.username, closed.username, "nobody at all"):
         worked.clear()
         with pytest.raises(InvalidCredentials):
@@ -872,8 +867,18 @@ class Interrupted:
 
 def slow_password(someone: Person, meanwhile: Callable[[], object]) -> Person:
     """The same user, whose password takes so long to check that something happens meanwhile."""
-    passwords = Interrupted(someone.services.passwords, "verify", meanwhile)
-    return replace(someone, services=replace(someone.services, passwords=passwords))  # type: ignore[arg-type]
+    inner = someone.services.passwords
+
+    class Slow:
+        @contextmanager
+        def turn(self) -> Iterator[object]:
+            with inner.turn() as hasher:
+                yield Interrupted(hasher, "verify", meanwhile)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(inner, name)
+
+    return replace(someone, services=replace(someone.services, passwords=Slow()))  # type: ignore[arg-type]
 
 
 def slow_code(someone: Person, meanwhile: Callable[[], object]) -> Person:
@@ -953,3 +958,14 @@ def test_disabling_is_overtaken_by_nothing(ann: Person) -> None:
     with pytest.raises(InvalidCredentials):
         change.disable(ann.code())
     assert ann.status().enabled
+
+
+def test_who_is_turned_away_for_lack_of_room_is_charged_nothing(bob: Person) -> None:
+    """A flood of hashes must not close the budget of those whom it keeps out."""
+    full = replace(bob.services, passwords=quick_passwords(1, waiting=0))
+    kept_out = replace(bob.elsewhere(), services=full)
+    with full.passwords.turn():
+        for _ in range(12):
+            with pytest.raises(Unavailable):
+                kept_out.begin()
+    assert kept_out.begin()

@@ -1,6 +1,6 @@
 """Databases for tests: a fresh SQLite file, or a database of its own on a PostgreSQL server.
 
-``COUNTERSIGN_TEST_POSTGRES`` names the server. Where none answers, what needs it is skipped and
+``TEST_POSTGRES_URL`` names the server. Where none answers, what needs it is skipped and
 says so; under ``CI=true`` that is a failure, for a skipped engine proves nothing.
 """
 
@@ -28,7 +28,7 @@ SERVER = "postgresql://postgres@127.0.0.1:5432"
 
 def postgres_server() -> sqlalchemy.URL:
     """The URL of the server, without a database; whether one answers is another question."""
-    return sqlalchemy.make_url(os.environ.get("COUNTERSIGN_TEST_POSTGRES", SERVER))
+    return sqlalchemy.make_url(os.environ.get("TEST_POSTGRES_URL", SERVER))
 
 
 @cache
@@ -38,7 +38,7 @@ def postgres_silence() -> str | None:
         with _administration() as connection:
             connection.execute(text("SELECT 1"))
     except (sqlalchemy.exc.OperationalError, ValueError) as error:
-        return f"no PostgreSQL answers at COUNTERSIGN_TEST_POSTGRES ({type(error).__name__})"
+        return f"no PostgreSQL answers at TEST_POSTGRES_URL ({type(error).__name__})"
     return None
 
 
