@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
-import anyio.to_thread
 import flask
 from connexion.apps.flask import FlaskApi, FlaskASGIApp
 
@@ -28,6 +30,32 @@ QUICK_THREADS = 4
 RETRY, RETRY_SECONDS = "Retry-After", 1
 
 MakeView = Callable[[Any], Callable[..., flask.Response]]
+
+
+class Lane:
+    """Threads that requests are served on, and the room to wait for one (None: without end).
+
+    anyio's way to a thread takes two more turns of the event loop, and each turn waits for the
+    interpreter's lock among the threads at work.
+    """
+
+    def __init__(self, threads: int, waiting: int | None = None) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="contract")
+        self._room = None if waiting is None else threads + waiting
+        self._taken = 0  # counted by the loop's thread alone
+
+    @property
+    def full(self) -> bool:
+        return self._room is not None and self._taken >= self._room
+
+    async def run(self, work: Callable[..., Reply], *given: Any) -> Reply:
+        """Do the work on a thread, in a copy of the present context."""
+        loop = asyncio.get_running_loop()
+        self._taken += 1
+        try:
+            return await loop.run_in_executor(self._threads, copy_context().run, work, *given)
+        finally:
+            self._taken -= 1
 
 
 class ContractApi(FlaskApi):  # type: ignore[misc] # Connexion carries no types
@@ -57,9 +85,9 @@ class ContractFlask(FlaskASGIApp):  # type: ignore[misc] # Connexion carries no 
         self.app = Application(import_name)
         self._make_view = make_view
         self._base_path = contract.base_path
-        self._limiter = anyio.CapacityLimiter(THREADS)
+        self._lane = Lane(THREADS, WAITING)
         # Whether the process lives must not wait behind a flood of password hashes.
-        self._quick_limiter = anyio.CapacityLimiter(QUICK_THREADS)
+        self._quick_lane = Lane(QUICK_THREADS)
 
     def add_api(self, specification: Any, *, name: str | None = None, **options: Any) -> Any:
         api = ContractApi(specification, make_view=self._make_view, **options)
@@ -74,24 +102,21 @@ class ContractFlask(FlaskASGIApp):  # type: ignore[misc] # Connexion carries no 
         try:
             assert exchange.request is not None  # noqa: S101 - routing has run
             await read_body(exchange, exchange.request.headers, receive)
-            limiter = self._lane(exchange)
+            lane = self._lane_for(exchange)
         except Refused as refused:
             exchange.reply = refused.reply(exchange.request_id)
             return
-        exchange.reply = await anyio.to_thread.run_sync(
-            self._serve, exchange, scope, limiter=limiter
-        )
+        exchange.reply = await lane.run(self._serve, exchange, scope)
 
-    def _lane(self, exchange: Exchange) -> anyio.CapacityLimiter:
+    def _lane_for(self, exchange: Exchange) -> Lane:
         """The threads that serve a request. Raises Refused (503) where too many wait for one."""
         rule = rule_for(exchange.rules, 503)
         if rule is None:
-            return self._quick_limiter
-        limiter = self._limiter
-        if not limiter.available_tokens and limiter.statistics().tasks_waiting >= WAITING:
+            return self._quick_lane
+        if self._lane.full:
             told = {RETRY: str(RETRY_SECONDS)} if RETRY.lower() in rule.headers else {}
             raise Refused(503, "unavailable", told)
-        return limiter
+        return self._lane
 
     def _serve(self, exchange: Exchange, scope: Scope) -> Reply:
         started: list[Any] = []

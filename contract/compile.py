@@ -32,6 +32,8 @@ ORPHANS = {"404": "NotFound", "405": "MethodNotAllowed", "204": "Options"}
 
 # OpenAPI 3.0.3, Parameter Object: these names are described elsewhere and ignored here.
 _RESERVED_HEADERS = frozenset({"accept", "content-type", "authorization"})
+# RFC 9110 section 5.5, without what is obsolete there.
+_FIELD_VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _SEGMENT = re.compile(r"[^{}]*|\{[^{}]+\}")
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -41,15 +43,13 @@ class Contract:
     """A spec ready to be enforced.
 
     `errors` are the rules of replies without an operation, by status. `base_path` is the path of
-    the first server, without a slash at the end. `schema_extensions` maps the name of a component
-    schema to what the readers made of its `x-` keys.
+    the first server, without a slash at the end.
     """
 
     bundle: Bundle = field(repr=False)
     operations: Mapping[str, Operation]
     errors: Mapping[str, ResponseRule]
     base_path: str
-    schema_extensions: Mapping[str, Mapping[str, Any]]
 
     @property
     def document(self) -> dict[str, Any]:
@@ -82,7 +82,6 @@ class _Compiler:
             MappingProxyType(operations),
             MappingProxyType(errors),
             self._base_path(),
-            self._schema_extensions(),
         )
         if self._problems:
             raise SpecError(in_order(self._problems))
@@ -150,10 +149,6 @@ class _Compiler:
             if extension is not None:
                 read[key] = extension.read(value)
         return MappingProxyType(read)
-
-    def _schema_extensions(self) -> Mapping[str, Mapping[str, Any]]:
-        schemas = self._document.get("components", {}).get("schemas", {})
-        return MappingProxyType({n: self._extensions(schema) for n, schema in schemas.items()})
 
     def _base_path(self) -> str:
         servers: list[JSON] = self._document.get("servers") or [{"url": "/"}]
@@ -255,6 +250,8 @@ class _Compiler:
                 kind, rules, schema = scalar
                 required = header.get("required", False)
                 constant = _constant(schema) if required else None
+                if constant is not None and not _FIELD_VALUE.fullmatch(constant):
+                    self._refuse(f"{place}/schema", "its one value cannot stand in a header")
                 yield name.lower(), HeaderRule(name, required, kind, rules, constant)
 
     def _content(self, pointer: str, spec: JSON) -> Iterator[tuple[str, Rules]]:

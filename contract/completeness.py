@@ -91,10 +91,20 @@ def _misfits(operation: Operation, handler: Handler, context: Collection[str]) -
         if parameter.kind not in _NAMED or parameter.name not in given:
             hint = did_you_mean(parameter.name, given)
             yield f'{where} asks for "{parameter.name}", which "{operation.id}" does not give{hint}'
+    if SESSION in given and not operation.security.mandatory and _wants_session(handler):
+        yield f'{where} wants a session, and "{operation.id}" may be called without a token'
     for name in sorted(_due(operation).difference(p.name for p in parameters)):
         yield f'{where} does not take "{name}", which "{operation.id}" requires'
     for name in sorted(_declared(operation) & {SERVICES, BODY, SESSION, *context}):
         yield f'the parameter "{name}" of "{operation.id}" has a name that is taken'
+
+
+def _wants_session(handler: Handler) -> bool:
+    """Whether the annotation of `session` says that it is never None."""
+    parameter = inspect.signature(handler).parameters.get(SESSION)
+    if parameter is None or parameter.annotation is inspect.Parameter.empty:
+        return False
+    return "None" not in str(parameter.annotation)
 
 
 def _declared(operation: Operation) -> set[str]:

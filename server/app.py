@@ -42,9 +42,13 @@ class SystemClock:
 
 
 def prepare(current: Settings) -> None:
-    """What happens once before any worker starts: keys in development, the schema on SQLite."""
+    """What happens once before any worker starts: keys in development, the schema on SQLite.
+
+    Raises KeyDirectoryError before anything is migrated.
+    """
     if current.env == "development":
         keys.ensure(current.key_dir)
+    keys.load(current.key_dir)
     if current.database_url.startswith("sqlite"):
         migrate.upgrade(current.database_url)
 

@@ -7,8 +7,6 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 from domain.records import Client
 
-USER_AGENT_LENGTH = 256
-
 
 def client_of(
     peer: str | None,
@@ -51,4 +49,4 @@ def _parsed(address: str) -> IPv4Address | IPv6Address | None:
 def _printable(user_agent: str | None) -> str | None:
     if user_agent is None:
         return None
-    return "".join(char for char in user_agent if char.isprintable())[:USER_AGENT_LENGTH]
+    return "".join(char for char in user_agent if char.isprintable())

@@ -70,6 +70,8 @@ def make(folder: Path, kind: str) -> str:
 
 def load(folder: Path) -> Keys:
     """Read every key. Raises KeyDirectoryError naming file and rule, never the content."""
+    if folder.exists() and folder.stat().st_mode & 0o022:
+        raise KeyDirectoryError(f"{folder}: others can write to it; its mode must be 0700")
     signing = {_key_id(path): _read_signing(path) for path in _files(folder, "signing")}
     encryption = {_key_id(path): _read_secret(path) for path in _files(folder, "encryption")}
     pepper = {_key_id(path): _read_secret(path) for path in _files(folder, "pepper")}

@@ -232,6 +232,7 @@ def build(contract: Contract, bundle: Bundle) -> Policies:
         ),
     )
     _refuse_faults(policies, contract, schemas)
+    _refuse_idle_assurance(contract)
     _refuse_unfit_patterns(policies, schemas)
     return policies
 
@@ -260,6 +261,20 @@ def _place(place: str, contract: Contract, schemas: _Schemas) -> Location:
     if operation is None:
         return contract.bundle.where("/paths", key=True)
     return contract.bundle.where(f"{operation.pointer}/{ATTEMPTS.name}")
+
+
+def _refuse_idle_assurance(contract: Contract) -> None:
+    """Where nobody has to be signed in there is no session whose assurance could be looked at."""
+    faults = [
+        error(
+            contract.bundle.where(f"{operation.pointer}/{ASSURANCE.name}", key=True),
+            f'"{ASSURANCE.name}" has no effect where a token is not mandatory',
+        )
+        for operation in contract.operations.values()
+        if ASSURANCE.name in operation.extensions and not operation.security.mandatory
+    ]
+    if faults:
+        raise SpecError(in_order(faults))
 
 
 def _refuse_unfit_patterns(policies: Policies, schemas: _Schemas) -> None:

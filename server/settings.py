@@ -25,7 +25,9 @@ class SettingsError(Exception):
 class Settings(BaseModel):
     """One attribute a variable; the README's table describes each."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, str_strip_whitespace=True
+    )
 
     env: Literal["development", "production"] = "development"
     database_url: str = "sqlite:///var/countersign.db"
@@ -64,6 +66,9 @@ class Settings(BaseModel):
             raise ValueError("COUNTERSIGN_ISSUER must be an https URL in production")
         if self.contract != "enforce":
             raise ValueError("COUNTERSIGN_CONTRACT must be enforce in production")
+        if any(network.prefixlen == 0 for network in self.trusted_proxies):
+            # Everybody could choose an address, and with it the budget that guesses draw on.
+            raise ValueError("COUNTERSIGN_TRUSTED_PROXIES must not be everybody in production")
         return self
 
 

@@ -11,8 +11,8 @@ from sqlalchemy import URL, Connection, Engine, event
 from sqlalchemy import create_engine as create
 from sqlalchemy.pool import QueuePool
 
-# A writer waits this long for another process's writer; a whole request then still ends within
-# five seconds.
+# A writer waits this long for another process's writer. A database that stays locked is refused
+# within five seconds; one that comes and goes may make a request of several writes wait again.
 BUSY_SECONDS = 4.0
 # One connection for each server thread: they are cheap, and then nobody waits for the pool.
 POOL_SIZE = 100

@@ -315,7 +315,6 @@ def test_extensions_are_read_once_into_what_their_reader_makes(tmp_path: Path) -
     compiled = compile_contract(load(root, registry), registry)
     assert compiled.operations["getThing"].extensions == {"x-cost": 300}
     assert compiled.operations["getPlain"].extensions == {}
-    assert compiled.schema_extensions["Plain"] == {"x-cost": 400}
 
 
 THINGS, ACCESS = "paths/things.yaml", "paths/access.yaml"

@@ -81,6 +81,12 @@ def test_a_key_that_others_can_read_is_refused(folder: Path) -> None:
         keys.load(folder)
 
 
+def test_a_folder_that_others_can_write_to_is_refused(folder: Path) -> None:
+    folder.chmod(0o770)
+    with pytest.raises(keys.KeyDirectoryError, match="0700"):
+        keys.load(folder)
+
+
 def test_a_signing_key_of_another_curve_is_refused(folder: Path) -> None:
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec

@@ -51,7 +51,13 @@ def test_production_takes_strong_settings() -> None:
 
 
 @pytest.mark.parametrize(
-    "weak", [{"COUNTERSIGN_ISSUER": "http://id.example.org"}, {"COUNTERSIGN_CONTRACT": "report"}]
+    "weak",
+    [
+        {"COUNTERSIGN_ISSUER": "http://id.example.org"},
+        {"COUNTERSIGN_CONTRACT": "report"},
+        {"COUNTERSIGN_TRUSTED_PROXIES": "10.0.0.0/8,0.0.0.0/0"},
+        {"COUNTERSIGN_AUDIENCE": " "},
+    ],
 )
 def test_production_refuses_weak_settings(weak: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match=next(iter(weak))):

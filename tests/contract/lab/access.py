@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def log_in(services: Any, body: dict[str, Any], session: Any) -> Any:
+def log_in(services: Any, body: dict[str, Any], session: str | None) -> Any:
     return services.play("logIn", body=body, session=session)
 
 
