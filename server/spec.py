@@ -1,4 +1,4 @@
-"""Reading the spec as the server does: load, lint, compile, match with the handlers, policies."""
+"""Reading the spec as the server does: load, lint, compile, bind, policies, rehearsal."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from contract.completeness import bind
 from contract.extensions import Registry
 from domain.policy import Policies
 from server.policies import build, registry
+from server.rehearsal import rehearse
 
 HANDLERS = MappingProxyType({"auth": handlers.auth, "mfa": handlers.mfa, "meta": handlers.meta})
 """The handler module of each stem (``spec/paths/<stem>.yaml``)."""
@@ -39,4 +40,6 @@ def read(root: Path, examples: Literal["warning", "error"] = "warning") -> Readi
     bundle = load(root.resolve(), extensions, examples=examples, links="later")
     contract = compile_contract(bundle, extensions)
     bind(contract, HANDLERS, CONTEXT)
-    return Reading(bundle, contract, build(contract, bundle), extensions)
+    policies = build(contract, bundle)
+    rehearse(contract, policies)
+    return Reading(bundle, contract, policies, extensions)

@@ -1,0 +1,271 @@
+"""The rehearsal: whatever the server can answer is held against the spec before it serves.
+
+An edit can be sound by itself and still promise what the rules do not keep: a property renamed, a
+refusal's status taken away, a length that no token has. Each such reply would be withheld, one
+request after the other, with a 500. All of it is known at start, so it is said at start.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from contract.check import Breach, breaches
+from contract.compile import ORPHANS, Contract
+from contract.diagnostics import Diagnostic, Location, SpecError, error, in_order
+from contract.media import JSON_TYPE
+from contract.operation import Operation, ResponseRule, rule_for
+from contract.replies import (
+    CHALLENGE,
+    REQUEST_ID,
+    Reply,
+    encode,
+    envelope,
+    failure,
+    success,
+)
+from contract.rules import MOST, Rules
+from contract.violations import Violation, step
+from domain.errors import Refusal, Unavailable
+from domain.policy import OperationPolicy, Policies
+from handlers.packing import pack
+from server import bodies, places
+from server.samples import Samples, refusals
+
+_REQUEST_ID = "0123456789abcdef" * 2
+_ITEM = re.compile(r"/[0-9]+(?=/|$)")
+_SHARED = "/components/responses"
+_INSUFFICIENT = 'Bearer error="insufficient_user_authentication"'
+Named = tuple[str, Reply]
+"""A reply with its status and, of a refusal, its code."""
+
+
+def rehearse(contract: Contract, policies: Policies) -> None:
+    """Raises SpecError with every reply that the spec would withhold, at the place that does."""
+    unread = bodies.unread(contract)
+    if unread:
+        raise SpecError(in_order(unread))
+    samples = Samples(policies, bodies.usernames(contract))
+    book = _Book(contract)
+    for operation in contract.operations.values():
+        declared = _declared(operation)
+        try:
+            for reply in replies(operation, policies.operations[operation.id], samples):
+                book.hold(operation.id, reply, operation.responses, declared)
+        except ValueError as fault:  # a username so long that no QR code holds it
+            place = contract.bundle.where(f"{operation.pointer}/operationId", key=True)
+            raise SpecError(
+                [error(place, f"{operation.id} cannot always answer: {fault}")]
+            ) from None
+    shared = {status: f"{_SHARED}/{name}" for status, name in ORPHANS.items()}
+    for who, (name, bare) in _orphans():
+        complete = name, _completed(bare, contract.errors)
+        book.hold(who, complete, contract.errors, {**shared, "": _SHARED})
+    if book.faults:
+        raise SpecError(book.diagnostics())
+
+
+def _declared(operation: Operation) -> dict[str, str]:
+    """The pointer to each declared response by status, and under "" to all of them."""
+    above = f"{operation.pointer}/responses"
+    return {"": above} | {status: above + step(status) for status in operation.responses}
+
+
+# -- replies ---------------------------------------------------------------------------------
+
+
+def replies(operation: Operation, policy: OperationPolicy, samples: Samples) -> Iterator[Named]:
+    """Everything that an operation can answer, as it would leave."""
+    named = [
+        *_successes(operation, samples),
+        *(_refused(operation, refusal) for refusal in refusals(operation, policy)),
+        *_of_the_contract(operation),
+    ]
+    for name, reply in named:
+        yield name, _completed(reply, operation.responses)
+
+
+def _successes(operation: Operation, samples: Samples) -> Iterator[Named]:
+    prefix = envelope(operation.message) if operation.envelope else None
+    for result in samples.of(operation.id):
+        data = None if result is None else pack(result)
+        if prefix is not None:
+            body = success(prefix, data)
+        else:
+            body = b"" if data is None else encode(data)
+        fields = [("Content-Type", JSON_TYPE)] if body else []
+        yield str(operation.success), Reply(operation.success, fields, body)
+
+
+def _refused(operation: Operation, refusal: Refusal) -> Named:
+    headers = dict(refusal.headers)
+    if refusal.status == 401:
+        headers.setdefault(CHALLENGE, _INSUFFICIENT if operation.security.mandatory else "Bearer")
+    return _failed(refusal.status, refusal.code, headers, message=refusal.message)
+
+
+def _of_the_contract(operation: Operation) -> Iterator[Named]:
+    yield _failed(400, "invalid_request", violations=_violations(operation, 1))
+    yield _failed(400, "invalid_request", violations=_violations(operation, MOST))
+    if operation.security.mandatory:
+        yield _failed(401, "invalid_token", {CHALLENGE: "Bearer"})
+    if operation.body is not None:
+        yield _failed(413, "payload_too_large")
+        yield _failed(415, "unsupported_media_type")
+    yield _failed(500, "internal_error")
+    yield _failed(500, "contract_violation")
+    if rule_for(operation.responses, 503) is not None:
+        busy, hint = Unavailable(), {"Retry-After": "1"}
+        yield _failed(busy.status, busy.code, hint, message=busy.message)
+
+
+def _violations(operation: Operation, number: int) -> list[Violation]:
+    """Any operation refuses a body or a query that it does not take."""
+    found = [Violation("body", f"/code/{n}", "pattern", "is wrong") for n in range(number)]
+    whole = Violation("query", "", "undeclared", "is wrong")
+    members = [Violation(p.where, "", "type", "is wrong") for p in operation.parameters]
+    return [*found, whole, *members]
+
+
+def _orphans() -> Iterator[tuple[str, Named]]:
+    """The replies that belong to no operation."""
+    allow = {"Allow": "GET, HEAD, OPTIONS"}
+    yield "an unknown path", _failed(404, "not_found")
+    yield "a method that a path lacks", _failed(405, "method_not_allowed", allow)
+    yield "OPTIONS", ("204", Reply(204, list(allow.items())))
+
+
+def _failed(
+    status: int,
+    code: str,
+    headers: Mapping[str, str] | None = None,
+    violations: Iterable[Violation] = (),
+    message: str | None = None,
+) -> Named:
+    reply = failure(status, code, _REQUEST_ID, headers, violations, message)
+    return f"{status} {code}", reply
+
+
+def _completed(reply: Reply, rules: Mapping[str, ResponseRule]) -> Reply:
+    """With what the guard gives every reply: its id and the headers that have one value."""
+    rule = rule_for(rules, reply.status)
+    sent = {name.lower() for name, _ in reply.headers}
+    fixed = [(n, v) for n, v in (rule.constants if rule else ()) if n.lower() not in sent]
+    return Reply(reply.status, [*reply.headers, (REQUEST_ID, _REQUEST_ID), *fixed], reply.body)
+
+
+# -- breaches --------------------------------------------------------------------------------
+
+
+class _Book:
+    """The breaches, each once, with every reply that it spoils."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._bundle = contract.bundle
+        self.faults: dict[tuple[Location, str], dict[str, None]] = {}
+
+    def hold(
+        self,
+        who: str,
+        named: Named,
+        rules: Mapping[str, ResponseRule],
+        responses: Mapping[str, str],
+    ) -> None:
+        """Hold a reply against the rules; `responses` maps a status to the pointer to its own."""
+        name, reply = named
+        for breach in breaches(reply, rules):
+            for told in self._told(breach, reply, rules, responses):
+                self.faults.setdefault(told, {})[f"{who} answers {name}"] = None
+
+    def diagnostics(self) -> list[Diagnostic]:
+        return in_order(
+            error(place, f"{_together(list(answers))}, but {sentence}")
+            for (place, sentence), answers in self.faults.items()
+        )
+
+    def _told(
+        self,
+        breach: Breach,
+        reply: Reply,
+        rules: Mapping[str, ResponseRule],
+        responses: Mapping[str, str],
+    ) -> Iterator[tuple[Location, str]]:
+        """The place that refuses the reply, and what it refuses."""
+        rule = rule_for(rules, reply.status)
+        if rule is None:
+            yield self._where(responses[""]), "the spec declares no such status there"
+            return
+        pointer, response = places.resolved(self._bundle.document, _pointer(responses, reply))
+        content = f"{pointer}/content"
+        if breach.location == "header":
+            yield self._header(breach, f"{pointer}/headers", response.get("headers", {}))
+        elif breach.location == "media-type" or not rule.content:
+            said = "it declares no JSON body" if reply.body else "there is no body"
+            yield self._where(content), said
+        else:
+            schema, rule_of_body = f"{content}{step(JSON_TYPE)}/schema", rule.content[JSON_TYPE]
+            yield from self._member(breach, schema, json.loads(reply.body), rule_of_body)
+
+    def _header(
+        self, breach: Breach, pointer: str, declared: Mapping[str, Any]
+    ) -> tuple[Location, str]:
+        name = next((name for name in declared if name.lower() == breach.pointer.lower()), None)
+        if name is None:
+            return self._where(pointer), f'the header "{breach.pointer}" is not declared'
+        header, _ = places.resolved(self._bundle.document, f"{pointer}{step(name)}")
+        said = "is missing" if breach.keyword == "required" else f"breaks {breach.keyword}"
+        return self._where(f"{header}/schema/{breach.keyword}"), f'the header "{name}" {said}'
+
+    def _member(
+        self, breach: Breach, schema: str, body: Any, rules: Rules
+    ) -> Iterator[tuple[Location, str]]:
+        """A member that is refused, at the keyword that refuses it."""
+        found = places.schemas(self._bundle.document, schema, breach.pointer)
+        value, shown = _at(body, breach.pointer), _ITEM.sub("/*", breach.pointer)
+        if breach.keyword == "additionalProperties":
+            known = {name for _, part in found for name in part.get("properties", ())}
+            place = self._where(places.holder(found, "properties"))
+            # A name can be known to one branch of a oneOf and not to the one that is meant.
+            for name in [name for name in value if name not in known] or value:
+                yield place, f'"{shown}{step(name)}" is not declared'
+            return
+        subject = f'"{shown}"' if shown else "the body"
+        for violation in rules.violations(body, "body"):
+            if (violation.pointer, violation.keyword) == (breach.pointer, breach.keyword):
+                place = self._where(_refusing(found, breach.keyword, violation.message))
+                yield place, f"{subject} {_said(breach.keyword, value, violation.message)}"
+
+    def _where(self, pointer: str) -> Location:
+        return self._bundle.where(pointer, key=True)
+
+
+def _refusing(found: list[places.Part], keyword: str, message: str) -> str:
+    """The pointer to the keyword; of several `required` to the one with the name that lacks."""
+    if keyword == "required":
+        for pointer, part in found:
+            if any(message == f'lacks "{name}"' for name in part.get("required", ())):
+                return f"{pointer}/required"
+    return places.holder(found, keyword)
+
+
+def _said(keyword: str, value: Any, message: str) -> str:
+    """What is wrong; of an enum the value too, which is the one to put back."""
+    return f"can be {json.dumps(value)}, which is not listed" if keyword == "enum" else message
+
+
+def _pointer(responses: Mapping[str, str], reply: Reply) -> str:
+    """The pointer to the response that `rule_for` takes for a reply."""
+    names = (str(reply.status), f"{reply.status // 100}XX", "default")
+    return next(responses[name] for name in names if name in responses)
+
+
+def _at(value: Any, pointer: str) -> Any:
+    for token in pointer.split("/")[1:]:
+        value = value[int(token)] if isinstance(value, list) else value[token]
+    return value
+
+
+def _together(answers: list[str]) -> str:
+    return answers[0] + (f" (and {len(answers) - 1} more replies)" if len(answers) > 1 else "")

@@ -1,0 +1,263 @@
+"""What every operation can answer: the smallest and the largest result, and each refusal."""
+
+from __future__ import annotations
+
+import base64
+import math
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache, partial
+from itertools import product
+from types import MappingProxyType
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from contract.operation import Operation
+from domain import errors, meta, mfa, sessions, totp
+from domain.backup_codes import BackupCodes
+from domain.errors import InsufficientAuthentication, Refusal, TooManyAttempts
+from domain.policy import OperationPolicy, Policies
+from domain.records import Session
+from domain.results import (
+    BackupCodesLeft,
+    ChallengeIssued,
+    Enrolment,
+    KeySet,
+    MFAStatus,
+    NewBackupCodes,
+    RegisteredUser,
+    SessionList,
+    SessionSummary,
+    SessionView,
+    TokenPair,
+)
+from domain.tokens import AccessTokens, new_opaque
+from server.settings import Settings
+
+_NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
+_ID = str(uuid.UUID(int=0xABCDEF9876543210 << 64))
+_KEY_IDS = tuple(f"20261124T093000000000-{number:08x}" for number in range(4))
+_MANY = 500
+"""Sessions of one account; nothing bounds them."""
+# Every character of base32 and of base64url, so that no verdict hangs on chance.
+_SECRET = base64.b32decode("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
+_RARE = {"-", "_"}
+# Nearly all of the time that a rehearsal takes, and the same for every spec that is read.
+_qr_code = cache(totp.qr_code)
+_AMR = (sessions.PASSWORD_ONLY, ("pwd", "mfa"), sessions.METHODS)
+
+
+class Samples:
+    """Results as the acts make them, from throw-away keys and what the spec decides.
+
+    ``usernames`` are names that the spec lets register, the shortest and the longest of them.
+    """
+
+    def __init__(self, policies: Policies, usernames: Sequence[str]) -> None:
+        self._policies = policies
+        self._names = usernames
+        settings = Settings()
+        self._tokens = AccessTokens(
+            {name: ec.generate_private_key(ec.SECP256R1()) for name in _KEY_IDS},
+            _KEY_IDS[0],
+            settings.issuer,
+            settings.audience,
+            policies.lifetimes.access_token,
+        )
+        self._issuer = settings.totp_issuer
+        self._codes = BackupCodes(policies.backup_codes, {"sample": bytes(32)}, "sample")
+        self._sizes = (policies.backup_codes.count, policies.backup_codes.enrolment_count)
+
+    def of(self, operation_id: str) -> Iterable[object]:
+        """What the act of an operation can return."""
+        return RESULTS[operation_id](self)
+
+    def nothing(self) -> Iterator[None]:
+        yield None
+
+    def registered(self) -> Iterator[RegisteredUser]:
+        return (RegisteredUser(_ID, name) for name in self._names)
+
+    def token_pairs(self) -> Iterator[TokenPair]:
+        for amr in _AMR:
+            access_token = _telling(partial(self._tokens.issue, _session(amr), _NOW))
+            yield TokenPair(access_token, _telling(new_opaque), self._tokens.lifetime)
+
+    def challenges(self) -> Iterator[ChallengeIssued]:
+        seconds = int(self._policies.lifetimes.challenge.total_seconds())
+        for methods in (("totp",), ("totp", "backup_code")):
+            yield ChallengeIssued(_telling(new_opaque), seconds, methods)
+
+    def sign_ins(self) -> Iterator[TokenPair | ChallengeIssued]:
+        yield from self.token_pairs()
+        yield from self.challenges()
+
+    def session_views(self) -> Iterator[SessionView]:
+        for name, amr in product(self._names, _AMR):
+            s = replace(_session(amr), username=name)
+            yield SessionView(
+                s.user_id, name, s.id, s.acr, amr, s.auth_time, s.mfa_time, s.expires_at
+            )
+
+    def session_lists(self) -> Iterator[SessionList]:
+        """None at all where the present session ends in the same moment."""
+        agents = (None, "", "A" * sessions.USER_AGENT_LENGTH)
+        kinds = [
+            SessionSummary(_ID, _NOW, _NOW, acr, current, agent)
+            for acr, current, agent in product(
+                (sessions.AAL1, sessions.AAL2), (True, False), agents
+            )
+        ]
+        yield SessionList(())
+        yield SessionList(tuple(kinds))
+        yield SessionList(tuple(kinds[:1] * _MANY))
+
+    def enrolments(self) -> Iterator[Enrolment]:
+        parameters, count = self._policies.totp, self._policies.backup_codes.enrolment_count
+        secret = (_SECRET * 4)[: parameters.secret_bytes]
+        for name in self._names:
+            uri = totp.provisioning_uri(secret, name, self._issuer, parameters)
+            yield Enrolment(
+                secret=totp.base32(secret),
+                otpauth_uri=uri,
+                qr_code=_qr_code(uri),
+                backup_codes=tuple(self._codes.generate(count)),
+                expires_in=int(self._policies.lifetimes.enrolment.total_seconds()),
+                algorithm=parameters.algorithm,
+                digits=parameters.digits,
+                period=parameters.period,
+            )
+
+    def states(self) -> Iterator[MFAStatus]:
+        for pending in (True, False):
+            yield MFAStatus(False, pending, None, None, 0, 0, False)
+            for total, left in ((size, left) for size in self._sizes for left in (size, 0)):
+                yield MFAStatus(True, pending, _NOW, _NOW, left, total, left <= mfa.LOW)
+
+    def new_codes(self) -> Iterator[NewBackupCodes]:
+        yield NewBackupCodes(tuple(self._codes.generate(self._sizes[0])), _NOW)
+
+    def codes_left(self) -> Iterator[BackupCodesLeft]:
+        return (BackupCodesLeft(n, n <= mfa.LOW) for size in self._sizes for n in (size - 1, 0))
+
+    def key_sets(self) -> Iterator[KeySet]:
+        keys = tuple(self._tokens.jwks()["keys"])
+        return iter((KeySet(keys[:1]), KeySet(keys)))
+
+    def healthy(self) -> Iterator[object]:
+        yield meta.OK
+
+
+RESULTS: Mapping[str, Callable[[Samples], Iterable[object]]] = MappingProxyType(
+    {
+        "registerUser": Samples.registered,
+        "login": Samples.sign_ins,
+        "refreshTokens": Samples.token_pairs,
+        "logout": Samples.nothing,
+        "getSession": Samples.session_views,
+        "createChallenge": Samples.challenges,
+        "listSessions": Samples.session_lists,
+        "endSession": Samples.nothing,
+        "changePassword": Samples.nothing,
+        "setupMFA": Samples.enrolments,
+        "verifyMFA": Samples.nothing,
+        "disableMFA": Samples.nothing,
+        "getMFAStatus": Samples.states,
+        "regenerateBackupCodes": Samples.new_codes,
+        "verifyBackupCode": Samples.codes_left,
+        "getJWKS": Samples.key_sets,
+        "getLiveness": Samples.healthy,
+        "getReadiness": Samples.healthy,
+    }
+)
+_CODE = (errors.InvalidCode, TooManyAttempts)
+REFUSALS: Mapping[str, tuple[type[Refusal], ...]] = MappingProxyType(
+    {
+        "registerUser": (errors.RegistrationClosed, errors.UsernameTaken, errors.PasswordRefused),
+        # A session can end while its step-up is being finished: a token that is no good.
+        "login": (
+            *(*_CODE, errors.FactorLocked, errors.InvalidCredentials),
+            *(errors.InvalidChallenge, errors.InvalidToken),
+        ),
+        "refreshTokens": (errors.InvalidRefreshToken,),
+        "createChallenge": (errors.MFANotEnabled,),
+        "endSession": (errors.NotFound,),
+        "changePassword": (errors.PasswordRefused, errors.InvalidCredentials, TooManyAttempts),
+        "verifyMFA": (errors.NoPendingEnrollment, errors.InvalidCode),
+        "disableMFA": (
+            *(errors.MFANotEnabled, errors.InvalidCredentials),
+            *(errors.FactorLocked, TooManyAttempts),
+        ),
+        "regenerateBackupCodes": (InsufficientAuthentication,),
+        "verifyBackupCode": (*_CODE, errors.MFANotEnabled),
+    }
+)
+"""What the act of an operation raises; ``kinds`` adds what any act can."""
+_ALONE = frozenset({"getJWKS", "getLiveness"})
+"""The acts that need nothing outside the process."""
+
+
+def kinds(operation: Operation, policy: OperationPolicy) -> dict[type[Refusal], None]:
+    """The refusals that an operation can end in, each once."""
+    found = list(REFUSALS.get(operation.id, ()))
+    if operation.security.mandatory:
+        found.append(errors.InvalidToken)
+    if policy.assurance is not None:
+        found.append(InsufficientAuthentication)
+    if operation.id not in _ALONE:
+        found.append(errors.Unavailable)
+    return dict.fromkeys(found)
+
+
+def refusals(operation: Operation, policy: OperationPolicy) -> Iterator[Refusal]:
+    """One of each kind, and every one that says something of its own in its headers."""
+    for kind in kinds(operation, policy):
+        if kind is TooManyAttempts:
+            yield from _closed_budgets(policy)
+        elif kind is InsufficientAuthentication:
+            age = policy.assurance and policy.assurance.max_age
+            yield InsufficientAuthentication(sessions.AAL2)
+            yield InsufficientAuthentication(sessions.AAL1, int(age.total_seconds()) if age else 0)
+        else:
+            yield kind()
+
+
+def _closed_budgets(policy: OperationPolicy) -> Iterator[TooManyAttempts]:
+    """The shortest and the longest wait for each budget that can close."""
+    attempts = policy.attempts
+    budgets = {
+        "password": attempts.password,
+        "totp": attempts.totp,
+        "backup-code": attempts.backup_code,
+    }
+    for name, budget in budgets.items():
+        if budget is not None:
+            longest = math.ceil(budget.max_delay.total_seconds())
+            yield TooManyAttempts(name, 1, budget.free)
+            yield TooManyAttempts(name, longest, budget.account_free or budget.free)
+
+
+def _session(amr: tuple[str, ...]) -> Session:
+    strong = "mfa" in amr
+    return Session(
+        id=_ID,
+        user_id=_ID,
+        username="",
+        acr=sessions.AAL2 if strong else sessions.AAL1,
+        amr=amr,
+        auth_time=_NOW,
+        mfa_time=_NOW if strong else None,
+        created_at=_NOW,
+        last_used_at=_NOW,
+        idle_until=_NOW,
+        expires_at=_NOW,
+    )
+
+
+def _telling(make: Callable[[], str]) -> str:
+    """A random text that holds the characters a narrower pattern would leave out first."""
+    while not (text := make()) or not set(text) >= _RARE:
+        pass
+    return text
