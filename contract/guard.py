@@ -19,7 +19,7 @@ from contract.check import Breach, breaches
 from contract.compile import Contract
 from contract.media import essence
 from contract.operation import rule_for
-from contract.replies import REQUEST_ID, Reply, failure, last_resort
+from contract.replies import Reply, complete, failure, last_resort
 from contract.request import Exchange
 
 log = structlog.get_logger("contract")
@@ -27,7 +27,6 @@ log = structlog.get_logger("contract")
 Mode = Literal["enforce", "report"]
 Observer = Callable[[str | None, int, str | None], None]
 
-_FRAMING = frozenset({"content-length", "transfer-encoding", "connection", REQUEST_ID.lower()})
 _MOST = 5  # breaches logged of one reply
 
 
@@ -102,16 +101,10 @@ class Guard(SpecMiddleware):  # type: ignore[misc] # Connexion carries no types
 
 
 def _complete(exchange: Exchange, reply: Reply) -> None:
-    """Adds the request's id, which is ours and never the client's, and the fixed headers."""
-    headers = [(name, value) for name, value in reply.headers if name.lower() not in _FRAMING]
-    headers.append((REQUEST_ID, exchange.request_id))
-    sent = {name.lower() for name, _ in headers}
     rule = rule_for(exchange.rules, reply.status)
-    fixed = (("X-Content-Type-Options", "nosniff"),) if exchange.exempt else ()
-    for name, value in rule.constants if rule and not exchange.exempt else fixed:
-        if name.lower() not in sent:
-            headers.append((name, value))
-    reply.headers = headers
+    constants = rule.constants if rule and not exchange.exempt else ()
+    fixed = (("X-Content-Type-Options", "nosniff"),) if exchange.exempt else constants
+    reply.headers = complete(reply, fixed, exchange.request_id)
 
 
 def _framed(reply: Reply, exchange: Exchange, method: str) -> Reply:

@@ -13,6 +13,9 @@ from contract.violations import Invalid, Violation
 
 REQUEST_ID = "X-Request-ID"
 CHALLENGE = "WWW-Authenticate"
+BARE = "Bearer"
+INVALID = 'Bearer error="invalid_token"'
+INSUFFICIENT = 'Bearer error="insufficient_user_authentication"'
 
 _MESSAGES = {
     "invalid_request": "The request is not valid",
@@ -25,6 +28,8 @@ _MESSAGES = {
     "internal_error": "The server could not answer",
     "contract_violation": "The server's answer broke its own contract and was withheld",
 }
+# What only the guard says: the id is ours and never the client's.
+_FRAMING = frozenset({"content-length", "transfer-encoding", "connection", REQUEST_ID.lower()})
 _encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
@@ -105,6 +110,28 @@ def failure(
     body = {"success": False, "message": message or _MESSAGES[code], "error": error}
     fields = [("Content-Type", JSON_TYPE), *(headers or {}).items()]
     return Reply(status, fields, encode(body))
+
+
+def refusal(refused: Any, request_id: str, *, mandatory: bool) -> Reply:
+    """The reply to a refusal of the rules: `status`, `code`, `message` and `headers` are its own.
+
+    A 401 that brings no challenge gets one. Where a token is `mandatory` this one was good, and a
+    code or password was not; no client must take that for a dead token.
+    """
+    headers = dict(refused.headers)
+    if refused.status == 401:
+        headers.setdefault(CHALLENGE, INSUFFICIENT if mandatory else BARE)
+    return failure(refused.status, refused.code, request_id, headers, message=refused.message)
+
+
+def complete(
+    reply: Reply, constants: Iterable[tuple[str, str]], request_id: str
+) -> list[tuple[str, str]]:
+    """The headers of a reply with its request's id and those that have one value only."""
+    headers = [(name, value) for name, value in reply.headers if name.lower() not in _FRAMING]
+    headers.append((REQUEST_ID, request_id))
+    sent = {name.lower() for name, _ in headers}
+    return headers + [(name, value) for name, value in constants if name.lower() not in sent]
 
 
 def invalid(exc: Invalid, request_id: str) -> Reply:

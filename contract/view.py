@@ -19,13 +19,16 @@ from contract.operation import BodyRule, Operation
 from contract.parameters import read_parameters
 from contract.parse import Malformed, parse
 from contract.replies import (
+    BARE,
     CHALLENGE,
+    INVALID,
     Refused,
     Reply,
     encode,
     envelope,
     failure,
     invalid,
+    refusal,
     success,
 )
 from contract.request import Exchange, Request
@@ -33,9 +36,6 @@ from contract.violations import Invalid, Violation
 
 # RFC 6750 section 2.1, with the scheme in any case (RFC 9110 section 11.1).
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
-_BARE = "Bearer"
-_INVALID = 'Bearer error="invalid_token"'
-_INSUFFICIENT = 'Bearer error="insufficient_user_authentication"'
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,12 @@ class View:
         bind_contextvars(request_id=exchange.request_id)
         try:
             answer = self._answer(exchange)
-        except Refused as refused:
-            answer = refused.reply(exchange.request_id)
+        except Refused as own:
+            answer = own.reply(exchange.request_id)
         except Invalid as exc:
             answer = invalid(exc, exchange.request_id)
-        except self._hooks.refusals as refusal:
-            answer = self._refusal(refusal, exchange.request_id)
+        except self._hooks.refusals as refused:
+            answer = self._refusal(refused, exchange.request_id)
         except BaseException as exc:  # a handler that raises SystemExit must not end the server
             faults.report(exc, self._operation.id, exchange.request_id)
             answer = failure(500, "internal_error", exchange.request_id)
@@ -106,9 +106,9 @@ class View:
             return None
         try:
             return self._hooks.authenticate(request, self._operation)
-        except self._hooks.refusals as refusal:
+        except self._hooks.refusals as refused:
             # A stale header must not stand in the way of a login with a password.
-            if security.mandatory or getattr(refusal, "status", None) != 401:
+            if security.mandatory or getattr(refused, "status", None) != 401:
                 raise
             return None
 
@@ -135,13 +135,8 @@ class View:
             body = encode(data)
         return Reply(status, [("Content-Type", JSON_TYPE)], body)
 
-    def _refusal(self, refusal: Any, request_id: str) -> Reply:
-        headers = dict(refusal.headers)
-        if refusal.status == 401 and CHALLENGE not in headers:
-            # Where a token is mandatory this one was good, and a code or password was not.
-            mandatory = self._operation.security.mandatory
-            headers[CHALLENGE] = _INSUFFICIENT if mandatory else _BARE
-        return failure(refusal.status, refusal.code, request_id, headers, message=refusal.message)
+    def _refusal(self, refused: Any, request_id: str) -> Reply:
+        return refusal(refused, request_id, mandatory=self._operation.security.mandatory)
 
 
 def _missing(request: Request) -> str:
@@ -150,7 +145,7 @@ def _missing(request: Request) -> str:
         value.strip().lower().startswith("bearer ")
         for value in request.headers.all("authorization")
     )
-    return _INVALID if any(sent) else _BARE
+    return INVALID if any(sent) else BARE
 
 
 def _token(request: Request) -> str | None:

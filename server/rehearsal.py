@@ -18,12 +18,15 @@ from contract.diagnostics import Diagnostic, Location, SpecError, error, in_orde
 from contract.media import JSON_TYPE
 from contract.operation import Operation, ResponseRule, rule_for
 from contract.replies import (
+    BARE,
     CHALLENGE,
-    REQUEST_ID,
+    INVALID,
     Reply,
+    complete,
     encode,
     envelope,
     failure,
+    refusal,
     success,
 )
 from contract.rules import MOST, Rules
@@ -37,7 +40,6 @@ from server.samples import Samples, refusals
 _REQUEST_ID = "0123456789abcdef" * 2
 _ITEM = re.compile(r"/[0-9]+(?=/|$)")
 _SHARED = "/components/responses"
-_INSUFFICIENT = 'Bearer error="insufficient_user_authentication"'
 Named = tuple[str, Reply]
 """A reply with its status and, of a refusal, its code."""
 
@@ -80,7 +82,7 @@ def replies(operation: Operation, policy: OperationPolicy, samples: Samples) -> 
     """Everything that an operation can answer, as it would leave."""
     named = [
         *_successes(operation, samples),
-        *(_refused(operation, refusal) for refusal in refusals(operation, policy)),
+        *(_refused(operation, refused) for refused in refusals(operation, policy)),
         *_of_the_contract(operation),
     ]
     for name, reply in named:
@@ -99,18 +101,17 @@ def _successes(operation: Operation, samples: Samples) -> Iterator[Named]:
         yield str(operation.success), Reply(operation.success, fields, body)
 
 
-def _refused(operation: Operation, refusal: Refusal) -> Named:
-    headers = dict(refusal.headers)
-    if refusal.status == 401:
-        headers.setdefault(CHALLENGE, _INSUFFICIENT if operation.security.mandatory else "Bearer")
-    return _failed(refusal.status, refusal.code, headers, message=refusal.message)
+def _refused(operation: Operation, refused: Refusal) -> Named:
+    reply = refusal(refused, _REQUEST_ID, mandatory=operation.security.mandatory)
+    return f"{refused.status} {refused.code}", reply
 
 
 def _of_the_contract(operation: Operation) -> Iterator[Named]:
     yield _failed(400, "invalid_request", violations=_violations(operation, 1))
     yield _failed(400, "invalid_request", violations=_violations(operation, MOST))
     if operation.security.mandatory:
-        yield _failed(401, "invalid_token", {CHALLENGE: "Bearer"})
+        yield _failed(401, "invalid_token", {CHALLENGE: BARE})
+        yield _failed(401, "invalid_token", {CHALLENGE: INVALID})
     if operation.body is not None:
         yield _failed(413, "payload_too_large")
         yield _failed(415, "unsupported_media_type")
@@ -149,11 +150,9 @@ def _failed(
 
 
 def _completed(reply: Reply, rules: Mapping[str, ResponseRule]) -> Reply:
-    """With what the guard gives every reply: its id and the headers that have one value."""
     rule = rule_for(rules, reply.status)
-    sent = {name.lower() for name, _ in reply.headers}
-    fixed = [(n, v) for n, v in (rule.constants if rule else ()) if n.lower() not in sent]
-    return Reply(reply.status, [*reply.headers, (REQUEST_ID, _REQUEST_ID), *fixed], reply.body)
+    headers = complete(reply, rule.constants if rule else (), _REQUEST_ID)
+    return Reply(reply.status, headers, reply.body)
 
 
 # -- breaches --------------------------------------------------------------------------------

@@ -74,7 +74,7 @@ def test_ratios_are_taken_within_a_round() -> None:
 
 def test_the_page_has_a_row_for_each_operation_in_both_tables() -> None:
     rates = Rates(ceiling=[40_000.0])
-    for title, peer, wanted in report.TARGETS:
+    for title, _peer, wanted in report.TARGETS:
         for name in PROGRAMS:
             rates.add(title, name, 1200.0 if name == "countersign" else 1200 / (wanted + 1))
     for title, peer, wanted in report.TARGETS:
