@@ -73,7 +73,7 @@ def _begin(
     services: Services, username: str, password: str, client: Client, policy: OperationPolicy
 ) -> TokenPair | ChallengeIssued:
     key = usernames.key(username)
-    with services.passwords.turn() as hasher:
+    with services.passwords.place() as hasher:
         now = services.clock.now()
         with services.store.write() as tx:
             user = tx.users.by_key(key)
@@ -267,7 +267,7 @@ def change_password(
     """
     if services.passwords.refused(new_password, session.username):
         raise PasswordRefused
-    with services.passwords.turn() as hasher:
+    with services.passwords.place() as hasher:
         now = services.clock.now()
         with services.store.write() as tx:
             user = tx.users.get(session.user_id)

@@ -1,6 +1,6 @@
 """The password, for every operation that takes one: admit, prove, spend.
 
-The turn to hash comes first, so that nobody is charged who cannot be served. ``admit`` charges
+A place to hash comes first, so that nobody is charged for whom there is no room. ``admit`` charges
 the guess and is committed, ``prove`` does the heavy work outside of any transaction, ``spend``
 belongs to the transaction of what the password was given for.
 """

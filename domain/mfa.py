@@ -143,7 +143,7 @@ def _prove_password(
     policy: OperationPolicy,
 ) -> PasswordProof:
     """Both budgets are looked at before anything is charged; then the password alone is."""
-    with services.passwords.turn() as hasher:
+    with services.passwords.place() as hasher:
         now = services.clock.now()
         with services.store.write() as tx:
             user, factor = _user(tx, session), _active(tx, session)

@@ -37,32 +37,28 @@ class Passwords:
         parallelism: int = 4,
         waiting: int = 64,
     ) -> None:
-        self._hasher = Hasher(PasswordHasher(time_cost, memory_cost, parallelism))
-        self._running = BoundedSemaphore(concurrency)
         self._admitted = BoundedSemaphore(concurrency + waiting)
+        self._hasher = Hasher(
+            PasswordHasher(time_cost, memory_cost, parallelism), BoundedSemaphore(concurrency)
+        )
 
     @contextmanager
-    def turn(self) -> Iterator[Hasher]:
-        """One of the hashes that run at once, for as long as the block lasts.
+    def place(self) -> Iterator[Hasher]:
+        """A place among those that hash or wait to, for as long as the block lasts.
 
-        It is waited for before a guess is charged: who is turned away for lack of room has lost
-        nothing. Raises :class:`Unavailable`.
+        It is taken before a guess is charged, so that who is turned away for lack of room has
+        lost nothing. Raises :class:`Unavailable`, at once, where there is none.
         """
         if not self._admitted.acquire(blocking=False):
             raise Unavailable
         try:
-            if not self._running.acquire(timeout=LONGEST_WAIT_SECONDS):
-                raise Unavailable
-            try:
-                yield self._hasher
-            finally:
-                self._running.release()
+            yield self._hasher
         finally:
             self._admitted.release()
 
     def hash(self, password: str) -> str:
-        """The encoded Argon2id hash, in a turn of its own."""
-        with self.turn() as hasher:
+        """The encoded Argon2id hash, in a place of its own."""
+        with self.place() as hasher:
             return hasher.hash(password)
 
     def refused(self, password: str, username: str) -> bool:
@@ -72,22 +68,34 @@ class Passwords:
 
 
 class Hasher:
-    """Does the work of a turn. Only :meth:`Passwords.turn` hands one out."""
+    """Does the work, a bounded number at a time. Only :meth:`Passwords.place` hands one out."""
 
-    def __init__(self, hasher: PasswordHasher) -> None:
+    def __init__(self, hasher: PasswordHasher, running: BoundedSemaphore) -> None:
         self._hasher = hasher
+        self._running = running
         self._nobody = hasher.hash(secrets.token_urlsafe(32))
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._running.acquire(timeout=LONGEST_WAIT_SECONDS):
+            raise Unavailable
+        try:
+            yield
+        finally:
+            self._running.release()
 
     def hash(self, password: str) -> str:
         """The encoded Argon2id hash, under a salt of its own."""
-        return self._hasher.hash(password)
+        with self._turn():
+            return self._hasher.hash(password)
 
     def verify(self, encoded: str, password: str) -> bool:
         """Whether the encoded hash is of this password."""
-        try:
-            return self._hasher.verify(encoded, password)
-        except VerifyMismatchError:
-            return False
+        with self._turn():
+            try:
+                return self._hasher.verify(encoded, password)
+            except VerifyMismatchError:
+                return False
 
     def verify_nobody(self, password: str) -> None:
         """The same work as :meth:`verify`, so that time does not tell which accounts exist."""

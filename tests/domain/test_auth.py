@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from threading import BoundedSemaphore
 
 import pytest
 from argon2 import PasswordHasher
@@ -135,7 +136,7 @@ def test_the_same_work_is_done_for_everybody(
             return super().verify(encoded, password)
 
     passwords = quick_passwords()
-    passwords._hasher = Counting(PasswordHasher(1, 8, 1))
+    passwords._hasher = Counting(PasswordHasher(1, 8, 1), BoundedSemaphore())
     counted = replace(services, passwords=passwords)
     for username in (known.username, closed.username, "nobody at all"):
         worked.clear()
@@ -871,8 +872,8 @@ def slow_password(someone: Person, meanwhile: Callable[[], object]) -> Person:
 
     class Slow:
         @contextmanager
-        def turn(self) -> Iterator[object]:
-            with inner.turn() as hasher:
+        def place(self) -> Iterator[object]:
+            with inner.place() as hasher:
                 yield Interrupted(hasher, "verify", meanwhile)
 
         def __getattr__(self, name: str) -> object:
@@ -964,7 +965,7 @@ def test_who_is_turned_away_for_lack_of_room_is_charged_nothing(bob: Person) -> 
     """A flood of hashes must not close the budget of those whom it keeps out."""
     full = replace(bob.services, passwords=quick_passwords(1, waiting=0))
     kept_out = replace(bob.elsewhere(), services=full)
-    with full.passwords.turn():
+    with full.passwords.place():
         for _ in range(12):
             with pytest.raises(Unavailable):
                 kept_out.begin()

@@ -11,8 +11,8 @@ from tests.domain.world import quick_passwords
 
 
 def hasher_of(passwords: Passwords) -> Hasher:
-    """A hasher that outlives its turn, which only a test may keep."""
-    with passwords.turn() as hasher:
+    """A hasher that outlives its place, which only a test may keep."""
+    with passwords.place() as hasher:
         return hasher
 
 
@@ -133,7 +133,7 @@ def wait_until(condition: object) -> None:
 
 def test_no_more_hashes_run_at_once_than_allowed_and_the_queue_is_bounded() -> None:
     passwords, gate = quick_passwords(2, waiting=3), Gate()
-    passwords._hasher = gate  # type: ignore[assignment]
+    passwords._hasher._hasher = gate  # type: ignore[assignment]
     threads, outcomes = crowd(passwords, 9)
     wait_until(lambda: gate.inside == 2 and outcomes.count("unavailable") == 4)
     assert (gate.inside, outcomes) == (2, ["unavailable"] * 4)
@@ -147,7 +147,7 @@ def test_no_more_hashes_run_at_once_than_allowed_and_the_queue_is_bounded() -> N
 def test_a_wait_that_takes_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("domain.passwords.LONGEST_WAIT_SECONDS", 0.05)
     passwords, gate = quick_passwords(1), Gate()
-    passwords._hasher = gate  # type: ignore[assignment]
+    passwords._hasher._hasher = gate  # type: ignore[assignment]
     threads, outcomes = crowd(passwords, 3)
     wait_until(lambda: len(outcomes) == 2)
     gate.open.set()
@@ -159,6 +159,6 @@ def test_a_wait_that_takes_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) 
 def test_a_failure_gives_its_place_back() -> None:
     passwords = quick_passwords(1, waiting=0)
     for _ in range(3):
-        with pytest.raises(ZeroDivisionError), passwords.turn():
+        with pytest.raises(ZeroDivisionError), passwords.place():
             raise ZeroDivisionError
     assert passwords.hash("x")
