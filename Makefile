@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SEEN := build/contract-seen.txt
+# One more than there are cores, for many tests wait for a process to start or a peer to give up.
+WORKERS := $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
 # Schemathesis gives all its cases one name, and a distributed run would take them for one test.
 FUZZ := tests/contract/test_fuzz.py
 
@@ -32,13 +34,13 @@ run: setup ## Serve on http://127.0.0.1:8080 with SQLite (docs at /docs, bundle 
 .PHONY: test
 test: setup ## Run the whole test suite
 	rm -f $(SEEN)
-	$(BIN)/python -m pytest -n auto --dist loadfile --ignore $(FUZZ)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --ignore $(FUZZ)
 	$(BIN)/python -m pytest $(FUZZ)
 
 .PHONY: contract
 contract: setup ## Run the contract tests and say what the spec declares and nothing reached
 	rm -f $(SEEN)
-	$(BIN)/python -m pytest -q -n auto --dist loadfile --ignore $(FUZZ) tests/api tests/contract
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --ignore $(FUZZ) tests/api tests/contract
 	$(BIN)/python -m pytest -q $(FUZZ)
 	$(BIN)/python -m tests.support.coverage
 

@@ -55,7 +55,8 @@ def call(env: dict[str, str], *arguments: str | bytes, line: bytes = b"") -> Res
 
 
 def booked(result: Result) -> Result:
-    LEDGER.lines.append(("command line", result.stdout + result.stderr))
+    if "bundle" not in result.args:  # the spec, whose examples are no secrets
+        LEDGER.lines.append(("command line", result.stdout + result.stderr))
     assert "Traceback" not in result.stderr, result.stderr
     return result
 
