@@ -34,13 +34,13 @@ run: setup ## Serve on http://127.0.0.1:8080 with SQLite (docs at /docs, bundle 
 .PHONY: test
 test: setup ## Run the whole test suite
 	rm -f $(SEEN)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --ignore $(FUZZ)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore $(FUZZ)
 	$(BIN)/python -m pytest $(FUZZ)
 
 .PHONY: contract
 contract: setup ## Run the contract tests and say what the spec declares and nothing reached
 	rm -f $(SEEN)
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --ignore $(FUZZ) tests/api tests/contract
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore $(FUZZ) tests/api tests/contract
 	$(BIN)/python -m pytest -q $(FUZZ)
 	$(BIN)/python -m tests.support.coverage
 

@@ -173,6 +173,10 @@ CATCHERS = {
 }
 
 
+OVERLAPPING = (STALE, "a challenge is never spent")
+"""Bugs that only requests at the same moment can meet, which not every round brings about."""
+
+
 def test_every_guard_has_a_race_that_misses_it() -> None:
     assert set(CATCHERS) == {*GUARDS, STALE}
 
@@ -181,7 +185,7 @@ def test_every_guard_has_a_race_that_misses_it() -> None:
 def test_a_missing_guard_is_noticed(planted: Planted, bug: str) -> None:
     planted.plant(bug)
     with pytest.raises(AssertionError, match=re.escape("== [1")):
-        held(CATCHERS[bug], planted.twin, planted.lines, ROUNDS // 2 if bug is STALE else 2)
+        held(CATCHERS[bug], planted.twin, planted.lines, ROUNDS if bug in OVERLAPPING else 2)
 
 
 def test_the_planted_server_is_sound_where_nothing_is_planted(planted: Planted) -> None:
