@@ -30,7 +30,7 @@ class Recorder:
     def save(self) -> None:
         SEEN.parent.mkdir(exist_ok=True)
         with SEEN.open("a", encoding="utf-8") as file:
-            file.write("".join(" ".join(cell) + "\n" for cell in sorted(self.cells)))
+            file.write("".join("\t".join(cell) + "\n" for cell in sorted(self.cells)))
 
 
 RECORDER = Recorder()
@@ -66,7 +66,7 @@ def seen() -> set[Cell]:
     if not SEEN.exists():
         return set()
     lines = SEEN.read_text(encoding="utf-8").splitlines()
-    return {(name, status, media) for name, status, media in map(str.split, lines)}
+    return {(name, status, media) for name, status, media in (x.split("\t") for x in lines)}
 
 
 def report(declared_cells: set[Cell], seen_cells: Iterable[Cell]) -> tuple[list[str], bool]:
