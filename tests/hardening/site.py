@@ -99,9 +99,10 @@ class Site:
         head = "\n".join(f"{name}: {value}" for name, value in answer.headers.multi_items())
         if not target.startswith(STATIC):
             LEDGER.received(f"{method} {target}", f"{answer.status}\n{head}", answer.content)
+        if target == MALFORMED or method == "HEAD":
+            return  # no request that the spec could know, or a reply whose body stays unsaid
         media_type = answer.headers.get("content-type") if answer.content else None
-        operation = None if target == MALFORMED else self.judge.cell(method, target)
-        RECORDER(operation, answer.status, media_type)
+        RECORDER(self.judge.cell(method, target), answer.status, media_type)
 
 
 class Renewal:
