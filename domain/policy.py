@@ -37,6 +37,15 @@ class CountPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class FloodPolicy:
+    """Requests that one address may send: ``burst`` at once, refilled at ``rate`` in ``per``."""
+
+    rate: int
+    per: timedelta
+    burst: int
+
+
+@dataclass(frozen=True, slots=True)
 class Attempts:
     """The guess budgets that one operation's ``x-attempts`` names."""
 
@@ -74,10 +83,16 @@ class Assurance:
 
 @dataclass(frozen=True, slots=True)
 class OperationPolicy:
-    """Everything one operation's extensions say to the rules."""
+    """Everything one operation's extensions say to the rules.
+
+    ``audit`` is the name of the event that the operation leaves behind, ``role`` the one that the
+    caller needs; None where there is none.
+    """
 
     assurance: Assurance | None = None
     attempts: Attempts = field(default_factory=Attempts)
+    audit: str | None = None
+    role: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

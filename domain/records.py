@@ -16,7 +16,10 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """``username`` as given; ``username_key`` is what is compared (NFKC, case folded)."""
+    """``username`` as given; ``username_key`` is what is compared (NFKC, case folded).
+
+    ``role`` is ``user`` or ``admin``.
+    """
 
     id: str
     username: str
@@ -24,6 +27,7 @@ class User:
     password_hash: str
     active: bool
     created_at: datetime
+    role: str = "user"
 
 
 @dataclass(frozen=True, slots=True)

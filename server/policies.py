@@ -23,6 +23,7 @@ from domain.policy import (
     Attempts,
     BackupCodeFormat,
     CountPolicy,
+    FloodPolicy,
     GuessPolicy,
     Lifetimes,
     OperationPolicy,
@@ -61,6 +62,14 @@ _GUESSES = _closed(
         "known-address-max-delay": _DURATION,
     },
     ["free", "delay", "factor", "max-delay"],
+)
+_FLOOD = _closed(
+    {
+        "rate": {"type": "integer", "minimum": 1, "maximum": 1_000_000},
+        "per": _DURATION,
+        "burst": {"type": "integer", "minimum": 1, "maximum": 1_000_000},
+    },
+    ["rate", "per", "burst"],
 )
 _COUNTED = _closed({"max-wrong": _COUNT, "max-open": _COUNT}, ["max-wrong"])
 
@@ -122,6 +131,15 @@ def _delaying(value: dict[str, Any]) -> frozenset[str]:
     return frozenset({"429"} if any("free" in budget for budget in value.values()) else ())
 
 
+def _read_rate_limit(value: dict[str, Any]) -> FloodPolicy:
+    address = value["address"]
+    return FloodPolicy(
+        rate=address["rate"],
+        per=_member(address, "per", duration),
+        burst=address["burst"],
+    )
+
+
 def _read_totp(value: dict[str, Any]) -> TotpParameters:
     return TotpParameters(
         algorithm=value["algorithm"],
@@ -156,6 +174,26 @@ ATTEMPTS = Extension(
     read=_read_attempts,
     statuses=_delaying,
 )
+RATE_LIMIT = Extension(
+    name="x-rate-limit",
+    where=frozenset({"operation"}),
+    schema=_closed({"address": _FLOOD}, ["address"]),
+    read=_read_rate_limit,
+    statuses=lambda _value: frozenset({"429"}),
+)
+AUDIT = Extension(
+    name="x-audit",
+    where=frozenset({"operation"}),
+    schema={"type": "string", "pattern": r"^[a-z_]+(?:\.[a-z_]+)+$", "maxLength": 64},
+    read=str,
+)
+ROLE = Extension(
+    name="x-role",
+    where=frozenset({"operation"}),
+    schema={"enum": ["admin"]},
+    read=str,
+    statuses=lambda _value: frozenset({"403"}),
+)
 TTL = Extension(name="x-ttl", where=frozenset({"schema"}), schema=_DURATION, read=duration)
 TOTP = Extension(
     name="x-totp",
@@ -178,7 +216,7 @@ TOTP = Extension(
 def registry() -> Registry:
     """Every extension that the spec may carry."""
     extensions = Registry()
-    for extension in (ASSURANCE, ATTEMPTS, TTL, TOTP):
+    for extension in (ASSURANCE, ATTEMPTS, RATE_LIMIT, AUDIT, ROLE, TTL, TOTP):
         extensions.register(extension)
     return extensions
 
@@ -232,7 +270,8 @@ def build(contract: Contract, bundle: Bundle) -> Policies:
         ),
     )
     _refuse_faults(policies, contract, schemas)
-    _refuse_idle_assurance(contract)
+    _refuse_idle_extensions(contract)
+    _refuse_unnamed_events(contract)
     _refuse_unfit_patterns(policies, schemas)
     return policies
 
@@ -241,6 +280,8 @@ def _operation_policy(operation: Operation) -> OperationPolicy:
     return OperationPolicy(
         assurance=operation.extensions.get(ASSURANCE.name),
         attempts=operation.extensions.get(ATTEMPTS.name, Attempts()),
+        audit=operation.extensions.get(AUDIT.name),
+        role=operation.extensions.get(ROLE.name),
     )
 
 
@@ -263,18 +304,39 @@ def _place(place: str, contract: Contract, schemas: _Schemas) -> Location:
     return contract.bundle.where(f"{operation.pointer}/{ATTEMPTS.name}")
 
 
-def _refuse_idle_assurance(contract: Contract) -> None:
+def _refuse_idle_extensions(contract: Contract) -> None:
     """Where nobody has to be signed in there is no session whose assurance could be looked at."""
     faults = [
         error(
-            contract.bundle.where(f"{operation.pointer}/{ASSURANCE.name}", key=True),
-            f'"{ASSURANCE.name}" has no effect where a token is not mandatory',
+            contract.bundle.where(f"{operation.pointer}/{extension.name}", key=True),
+            f'"{extension.name}" has no effect where a token is not mandatory',
         )
         for operation in contract.operations.values()
-        if ASSURANCE.name in operation.extensions and not operation.security.mandatory
+        for extension in (ASSURANCE, ROLE)
+        if extension.name in operation.extensions and not operation.security.mandatory
     ]
     if faults:
         raise SpecError(in_order(faults))
+
+
+def _refuse_unnamed_events(contract: Contract) -> None:
+    """What changes something leaves an event behind, and what only reads leaves none."""
+    faults = [
+        error(contract.bundle.where(operation.pointer, key=True), sentence)
+        for operation in contract.operations.values()
+        if (sentence := _misnamed_event(operation))
+    ]
+    if faults:
+        raise SpecError(in_order(faults))
+
+
+def _misnamed_event(operation: Operation) -> str | None:
+    named, reads = AUDIT.name in operation.extensions, operation.method == "GET"
+    if named and reads:
+        return f'{operation.id} only reads: its "{AUDIT.name}" would never be written'
+    if not named and not reads:
+        return f'{operation.id} changes something and names no event in "{AUDIT.name}"'
+    return None
 
 
 def _refuse_unfit_patterns(policies: Policies, schemas: _Schemas) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     ForeignKey,
+    Index,
     Integer,
     MetaData,
     Table,
@@ -44,6 +45,7 @@ users = Table(
     Column("password_hash", Text, nullable=False),
     Column("active", Boolean, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("role", Text, nullable=False, server_default="user"),
 )
 
 sessions = Table(
@@ -139,5 +141,51 @@ addresses = Table(
     metadata,
     Column("user_id", Text, _belongs_to("users.id"), primary_key=True),
     Column("address", Text, primary_key=True),
-    Column("last_seen_at", UtcDateTime, nullable=False),
+    Column("last_seen_at", UtcDateTime, nullable=False, index=True),
+)
+
+# Append-only, without foreign keys: what happened stays on record when the account is gone.
+audit_events = Table(
+    "audit_events",
+    metadata,
+    Column("number", RowNumber, primary_key=True, autoincrement=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("result", Text, nullable=False),
+    Column("reason", Text),
+    Column("user_id", Text),
+    Column("actor_id", Text),
+    Column("session_id", Text),
+    Column("factor", Text),
+    Column("address", Text),
+    Column("request_id", Text),
+    Column("key_id", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Index(None, "user_id", "number"),
+)
+
+# One row: the newest event's number and hash, locked by whoever appends.
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("hash", Text, nullable=False),
+)
+
+# What tells a wrong key from a right one: of each key that stored rows need.
+key_fingerprints = Table(
+    "key_fingerprints",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+)
+
+# When a chore is due next; whose guarded UPDATE moves the time has the turn.
+chores = Table(
+    "chores",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("due_at", UtcDateTime),
 )

@@ -124,4 +124,5 @@ def test_deleting_a_user_would_leave_no_orphan(tx, user) -> None:
     activated(tx, user)
     tx.addresses.remember(user.id, "192.0.2.1", NOW)
     tx._connection.execute(metadata.tables["users"].delete())
-    assert {name: rows_in(tx, name) for name in metadata.tables if rows_in(tx, name)} == {}
+    left = {name for name in metadata.tables if rows_in(tx, name)}
+    assert left == {"audit_head", "chores"}, "the two that the migration fills"
