@@ -23,6 +23,8 @@ from storage.models import metadata
 from storage.store import SqlStore
 
 ENGINES = ("sqlite", "postgresql")
+SEEDED = ("audit_head", "chores")
+"""Tables whose rows the migrations make; they are never deleted."""
 SERVER = "postgresql://postgres@127.0.0.1:5432"
 
 
@@ -83,11 +85,14 @@ def store_at(url: str) -> Iterator[SqlStore]:
 
 
 def empty_tables(url: str) -> None:
-    """Delete every row that the program wrote; cheaper than a new database for each test."""
+    """Leave what the migrations leave; cheaper than a new database for each test."""
     engine = create_engine(url, pool_size=1)
     with engine.begin() as connection:
         for table in reversed(metadata.sorted_tables):
-            connection.execute(table.delete())
+            if table.name not in SEEDED:
+                connection.execute(table.delete())
+        connection.execute(metadata.tables["audit_head"].update().values(number=0, hash=""))
+        connection.execute(metadata.tables["chores"].update().values(due_at=None))
     engine.dispose()
 
 
