@@ -34,7 +34,8 @@ run: setup ## Serve on http://127.0.0.1:8080 with SQLite (docs at /docs, bundle 
 .PHONY: test
 test: setup ## Run the whole test suite
 	rm -f $(SEEN)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore $(FUZZ)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
+	    --ignore $(FUZZ) --ignore tests/security --ignore tests/faults
 	$(BIN)/python -m pytest $(FUZZ)
 
 .PHONY: contract
@@ -47,6 +48,14 @@ contract: setup ## Run the contract tests and say what the spec declares and not
 .PHONY: fuzz
 fuzz: setup ## Run the stock command line of Schemathesis, twice (five minutes)
 	$(BIN)/python -m tests.contract.stock
+
+.PHONY: security
+security: setup ## Carry out the security catalogue and the faults; writes docs/security.md
+	$(BIN)/python -m tests.security
+
+.PHONY: security-full
+security-full: setup ## The same with the long forms
+	$(BIN)/python -m tests.security --full
 
 .PHONY: spec
 spec: setup ## Lint the spec, examples included, and validate the bundle as OpenAPI 3.0

@@ -23,10 +23,10 @@ SECONDS = 30
 class Line:
     """One kept-alive connection to a server."""
 
-    def __init__(self, server: ServerProcess) -> None:
+    def __init__(self, server: ServerProcess, source: str = "127.0.0.1") -> None:
         url = httpx.URL(server.url)
         self.server, self.port = server, url.port
-        self.socket = socket.create_connection((url.host, url.port), SECONDS)
+        self.socket = socket.create_connection((url.host, url.port), SECONDS, (source, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._method, self._rest = "", b""
 

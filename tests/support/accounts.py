@@ -43,6 +43,7 @@ class Account:
     refresh_token: str = ""
     phone: Authenticator | None = None
     backup_codes: list[str] = field(default_factory=list)
+    authenticator: type[Authenticator] = Authenticator
 
     def begin(self) -> Any:
         """Send the password; the data of the reply: tokens, or a challenge."""
@@ -85,7 +86,8 @@ class Account:
     def enrol(self) -> Account:
         """Turn MFA on, or rotate to a new phone."""
         setup = self.set_up()
-        phone = Authenticator(setup["secret"], setup["digits"], setup["period"], setup["algorithm"])
+        shown = setup["secret"], setup["digits"], setup["period"], setup["algorithm"]
+        phone = self.authenticator(*shown)
         step = int(self.clock.now().timestamp()) // phone.period
         ok(self.post("/mfa/verify", json={"code": phone.code_of(step)}))
         phone.last_step = step
@@ -129,6 +131,7 @@ class Account:
             self.user_id,
             phone=self.phone,
             backup_codes=self.backup_codes,
+            authenticator=self.authenticator,
         )
 
 

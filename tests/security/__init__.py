@@ -1,0 +1,1 @@
+"""The executable security catalogue: one test a row, one module a subsection."""

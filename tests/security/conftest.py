@@ -1,0 +1,68 @@
+"""Each configuration's servers, started once a run; each test's own view of them; the verdict."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.security import catalogue, report
+from tests.security.site import CONFIGURATIONS, House, Site, house_of
+
+VERDICT = report.Verdict()
+"""Of this run; the process that starts distributed workers hears of every test."""
+PAGE = "SECURITY_PAGE"
+"""The environment variable that names the page to write."""
+
+
+@pytest.fixture(scope="session", params=CONFIGURATIONS)
+def house(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[House]:
+    """The servers of one configuration. Tests want ``site``."""
+    with house_of(request.param, tmp_path_factory.mktemp(request.param)) as servers:
+        yield servers
+
+
+@pytest.fixture
+def site(house: House) -> Iterator[Site]:
+    """The servers, all of them running, from an address that is the test's own."""
+    house.heal()
+    view = Site(house)
+    yield view
+    view.close()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A distributed run (--dist loadgroup) starts each configuration once, each file otherwise."""
+    for item in items:
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        item.add_marker(pytest.mark.xdist_group(parameters.get("house", item.path.name)))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    why = report.longrepr[2].removeprefix("Skipped: ") if isinstance(report.longrepr, tuple) else ""
+    VERDICT.note(report.nodeid, report.outcome, report.when or "", report.duration, why)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the page where one is asked for. A row without a test fails the run that writes it."""
+    target = os.environ.get(PAGE)
+    if target is None or hasattr(session.config, "workeroutput"):
+        return
+    tests = list(catalogue.row_tests())
+    Path(target).write_text(report.page(VERDICT, tests), encoding="utf-8")
+    if catalogue.faults(tests):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if PAGE not in os.environ:
+        return
+    for fault in catalogue.faults(list(catalogue.row_tests())):
+        terminalreporter.write_line(f"CATALOGUE {fault}", red=True)
+    terminalreporter.write_line(f"slowest rows: {', '.join(report.slowest(VERDICT))}")
