@@ -15,6 +15,8 @@ VERDICT = report.Verdict()
 """Of this run; the process that starts distributed workers hears of every test."""
 PAGE = "SECURITY_PAGE"
 """The environment variable that names the page to write."""
+ROWS = "SECURITY_ROWS"
+"""Names another folder with the tests of the rows."""
 
 
 @pytest.fixture(scope="session", params=CONFIGURATIONS)
@@ -43,6 +45,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(parameters.get("house", item.path.name)))
 
 
+def _row_tests() -> list[catalogue.RowTest]:
+    return list(catalogue.row_tests(Path(os.environ.get(ROWS, catalogue.FOLDER))))
+
+
+def _faults() -> list[str]:
+    tests = _row_tests()
+    return catalogue.faults(tests) + VERDICT.idle(tests)
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     why = report.longrepr[2].removeprefix("Skipped: ") if isinstance(report.longrepr, tuple) else ""
     VERDICT.note(report.nodeid, report.outcome, report.when or "", report.duration, why)
@@ -54,15 +65,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     target = os.environ.get(PAGE)
     if target is None or hasattr(session.config, "workeroutput"):
         return
-    tests = list(catalogue.row_tests())
-    Path(target).write_text(report.page(VERDICT, tests), encoding="utf-8")
-    if catalogue.faults(tests):
+    Path(target).write_text(report.page(VERDICT, _row_tests()), encoding="utf-8")
+    if _faults():
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if PAGE not in os.environ:
         return
-    for fault in catalogue.faults(list(catalogue.row_tests())):
+    for fault in _faults():
         terminalreporter.write_line(f"CATALOGUE {fault}", red=True)
     terminalreporter.write_line(f"slowest rows: {', '.join(report.slowest(VERDICT))}")

@@ -64,9 +64,10 @@ class Verdict:
             return f"{PASS}*"
         return LEFT_OUT if {configuration, ALONE} & set(self.left_out[row]) else NOT_RUN
 
-    def green(self, rows: Iterable[str]) -> bool:
-        """Whether every row has passed somewhere and failed nowhere."""
-        return all(self.passed[row] and not self.failed[row] for row in rows)
+    def idle(self, tests: Iterable[RowTest]) -> list[str]:
+        """Rows of the short run that have passed nowhere, so that nothing is shown; a line each."""
+        rows = dict.fromkeys(test.row for test in tests if not test.full)
+        return [f"{row}: passed in no configuration" for row in rows if not self.passed[row]]
 
 
 def _configuration(parameters: str) -> str:
