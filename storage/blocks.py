@@ -12,32 +12,57 @@ from types import TracebackType
 from sqlalchemy import Connection, Engine
 
 from domain.errors import Unavailable
-from storage import faults
+from storage import faults, patience
 from storage.sqlite import BUSY_SECONDS, set_busy_timeout
 from storage.transaction import SqlTransaction
 
 
-class Block:
-    """One transaction of an engine."""
+class Doubt:
+    """Whether the last attempt of this process to write failed; shared by threads.
 
-    __slots__ = ("_connection", "_engine", "_writing")
+    A full disk shows to nobody but who writes, so readiness asks here.
+    """
+
+    __slots__ = ("_present",)
+
+    def __init__(self) -> None:
+        self._present = False
+
+    def __bool__(self) -> bool:
+        return self._present
+
+    def learn(self, *, failed: bool) -> None:
+        self._present = failed
+
+
+class Block:
+    """One transaction of an engine; it writes where it is given the ``doubt`` about writing."""
+
+    __slots__ = ("_connection", "_doubt", "_engine")
 
     _connection: Connection
 
-    def __init__(self, engine: Engine, *, writing: bool) -> None:
+    def __init__(self, engine: Engine, doubt: Doubt | None = None) -> None:
         self._engine = engine
-        self._writing = writing
+        self._doubt = doubt
 
     def __enter__(self) -> SqlTransaction:
-        with faults.translated():
+        try:
+            return self._enter()
+        except Unavailable:
+            self._learn(failed=True)
+            raise
+
+    def _enter(self) -> SqlTransaction:
+        with faults.translated(), patience.present():
             self._connection = self._engine.connect()
         try:
-            with faults.translated():
+            with faults.translated(), patience.present():
                 self._begin()
         except BaseException:
             self._connection.close()
             raise
-        return SqlTransaction(self._connection, self._writing)
+        return SqlTransaction(self._connection, self._doubt is not None)
 
     def _begin(self) -> None:
         self._connection.begin()
@@ -48,10 +73,17 @@ class Block:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        unavailable = error is not None and faults.is_unavailable(error)
+        if unavailable or error is None:
+            self._learn(failed=unavailable)
         with faults.translated():
             self._connection.close()
-        if error is not None and faults.is_unavailable(error):
+        if unavailable:
             raise Unavailable from error
+
+    def _learn(self, *, failed: bool) -> None:
+        if self._doubt is not None:
+            self._doubt.learn(failed=failed)
 
 
 class QueuedBlock(Block):
@@ -63,16 +95,19 @@ class QueuedBlock(Block):
 
     __slots__ = ("_deadline", "_turn")
 
-    def __init__(self, engine: Engine, turn: Lock) -> None:
-        super().__init__(engine, writing=True)
+    def __init__(self, engine: Engine, turn: Lock, doubt: Doubt) -> None:
+        super().__init__(engine, doubt)
         self._turn = turn
 
-    def __enter__(self) -> SqlTransaction:
-        self._deadline = monotonic() + BUSY_SECONDS
-        if not self._turn.acquire(timeout=BUSY_SECONDS):
+    def _enter(self) -> SqlTransaction:
+        seconds = patience.within(BUSY_SECONDS)
+        self._deadline = monotonic() + seconds
+        with patience.present():
+            mine = self._turn.acquire(timeout=seconds)
+        if not mine:
             raise Unavailable
         try:
-            return super().__enter__()
+            return super()._enter()
         except BaseException:
             self._turn.release()
             raise

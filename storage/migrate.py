@@ -23,13 +23,14 @@ _LOCK_SECONDS = 60
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Bring the database up to ``revision``; does nothing where it is there already.
+    """Bring the database up to ``revision``; does nothing where it is there already, or further.
 
     Two processes may call it at once: the second waits, then finds nothing to do. A database
     that does not answer raises ``domain.errors.Unavailable``.
     """
     with _locked(url) as connection:
-        command.upgrade(_config(connection), revision)
+        if not ahead(MigrationContext.configure(connection).get_current_revision()):
+            command.upgrade(_config(connection), revision)
 
 
 def downgrade(url: str, revision: str) -> None:
@@ -51,6 +52,20 @@ def head() -> str:
     if revision is None:
         raise RuntimeError("the package has lost its migrations")
     return revision
+
+
+def serves(revision: str | None) -> bool:
+    """Whether this version of the program can work at a revision: its own, or any later one.
+
+    Migrations are numbered, and add only what the version before can leave alone; so old servers
+    go on while new ones migrate and start (docs/adr/0024-migrations-only-add.md).
+    """
+    return revision == head() or ahead(revision)
+
+
+def ahead(revision: str | None) -> bool:
+    """Whether a newer version of the program has migrated the database."""
+    return revision is not None and revision.isdecimal() and int(revision) > int(head())
 
 
 def _config(connection: Connection) -> Config:

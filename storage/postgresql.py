@@ -11,9 +11,13 @@ import psycopg
 from sqlalchemy import URL, Connection, Engine, event, text
 from sqlalchemy import create_engine as create
 from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import QueuePool
+
+from storage import patience
 
 # Waiting for the pool (2 s) and then for a statement (2.8 s), or for the pool and then for a new
-# connection (2 s), ends within five seconds.
+# connection (2 s), ends within five seconds; storage/patience.py bounds the waits of a request
+# together.
 POOL_SIZE = 15
 POOL_SECONDS = 2.0
 CONNECT_SECONDS = 2
@@ -46,13 +50,23 @@ class BoundedConnection(psycopg.Connection[Any]):
     answer_seconds: float | None = ANSWER_SECONDS
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        if timeout is None and self.answer_seconds is not None:
+            timeout = patience.within(self.answer_seconds)
         try:
-            return super().wait(gen, interval, timeout or self.answer_seconds)
+            with patience.present():
+                return super().wait(gen, interval, timeout)
         except psycopg.OperationalError:
             if self.pgconn.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
                 # The answer may still come, to whoever asks next: this connection is spent.
                 self.pgconn.finish()
             raise
+
+
+class PatientPool(QueuePool):
+    """A pool that nobody waits for longer than ``POOL_SECONDS`` or what is left to the request."""
+
+    # SQLAlchemy knows one timeout for everybody and reads it from here.
+    _timeout = property(lambda _: patience.within(POOL_SECONDS), lambda _, __: None)
 
 
 def create_postgresql(url: URL, pool_size: int | None) -> Engine:
@@ -64,9 +78,9 @@ def create_postgresql(url: URL, pool_size: int | None) -> Engine:
     engine = create(
         url.set(drivername="postgresql+psycopg"),
         connect_args=_connect_args(),
+        poolclass=PatientPool,
         pool_size=pool_size or POOL_SIZE,
         max_overflow=0,
-        pool_timeout=POOL_SECONDS,
         pool_use_lifo=True,
         hide_parameters=True,
     )
@@ -104,6 +118,9 @@ def _connect_args() -> dict[str, Any]:
 
 
 def _connect(_dialect: Any, _record: Any, arguments: Any, parameters: Any) -> BoundedConnection:
+    if patience.present().left < CONNECT_SECONDS:
+        # psycopg admits no shorter bound (libpq's documentation, connect_timeout).
+        raise psycopg.OperationalError("no time left to connect")
     return BoundedConnection.connect(*arguments, **parameters)
 
 

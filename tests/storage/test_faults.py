@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import socket
 import sqlite3
 import threading
@@ -17,7 +18,7 @@ import sqlalchemy
 from sqlalchemy import text
 
 from domain.errors import Unavailable
-from storage import migrate, postgresql, sqlite
+from storage import migrate, patience, postgresql, sqlite
 from storage.engine import create_engine
 from storage.store import SqlStore
 from tests.storage import databases
@@ -117,6 +118,57 @@ class TestSqlite:
 
         with refused_in_time():
             write_without_permission()
+
+    def test_a_ping_waits_for_the_writer_that_a_login_would_wait_for(self, store, other) -> None:
+        store.ping()
+        other.execute("BEGIN IMMEDIATE")
+        with refused_in_time():
+            store.ping()
+        other.execute("ROLLBACK")
+        store.ping()
+
+    def test_who_has_failed_to_write_writes_before_it_says_ready(self, store, other) -> None:
+        """With a full disk reading goes on, and so does the begin of a write."""
+
+        def fail() -> None:
+            with store.write() as transaction:
+                pages = transaction._connection.exec_driver_sql("PRAGMA page_count").scalar()
+                transaction._connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+                transaction.users.add(a_user(username="x" * 100_000))
+
+        def ping_writes() -> bool:
+            before = version()
+            store.ping()
+            return version() != before
+
+        def version() -> tuple[int]:
+            return other.execute("PRAGMA data_version").fetchone()
+
+        assert not ping_writes()
+        with refused_in_time():
+            fail()
+        assert ping_writes()
+        assert not ping_writes()
+
+    def test_all_waits_of_one_request_together_end_in_time(self, store, other) -> None:
+        """Each of its transactions finds the database held by another once more."""
+
+        def request() -> float:
+            patience.begin()
+            started = time.monotonic()
+            for _ in range(3):
+                other.execute("BEGIN IMMEDIATE")
+                release = threading.Timer(3, lambda: other.execute("ROLLBACK"))
+                release.start()
+                try:
+                    write(store)
+                except Unavailable:
+                    return time.monotonic() - started
+                finally:
+                    release.join()
+            raise AssertionError("three waits of three seconds each")
+
+        assert contextvars.Context().run(request) < PATIENCE
 
     def test_a_file_that_has_vanished_is_unavailable_and_not_made_anew(self, path, store) -> None:
         store._reader.dispose()
@@ -301,6 +353,46 @@ class TestPostgresql:
         with refused_in_time():
             write_to_a_replica()
 
+    def test_a_read_only_server_is_not_ready(self, store, postgres_url) -> None:
+        read_only = create_engine(postgres_url)
+
+        @sqlalchemy.event.listens_for(read_only, "connect")
+        def forbid(connection, _record) -> None:
+            connection.execute("SET default_transaction_read_only = on")
+            connection.commit()
+
+        store.ping()
+        with refused_in_time():
+            SqlStore(read_only).ping()
+        read_only.dispose()
+
+    def test_all_waits_of_one_request_together_end_in_time(self, store) -> None:
+        """Statements that are each within their bound, one after the other."""
+
+        def request() -> float:
+            patience.begin()
+            started = time.monotonic()
+            with contextlib.suppress(Unavailable), store.read() as transaction:
+                for _ in range(4):
+                    transaction._connection.execute(text("SELECT pg_sleep(1.5)"))
+            return time.monotonic() - started
+
+        assert 3 < contextvars.Context().run(request) < PATIENCE
+        read(store)
+
+    def test_who_has_no_time_left_to_connect_does_not_begin_to(self, postgres_url) -> None:
+        def request() -> None:
+            patience.begin()
+            with patience.present():
+                time.sleep(patience.SECONDS - postgresql.CONNECT_SECONDS + 0.1)
+            read(store)
+
+        store = SqlStore(create_engine(postgres_url))
+        with refused_in_time():
+            contextvars.Context().run(request)
+        read(store)
+        store.close()
+
     def test_more_threads_than_connections_end_in_time(self, store, postgres_url) -> None:
         small = SqlStore(create_engine(postgres_url, pool_size=1))
         with small.read() as transaction:
@@ -373,4 +465,5 @@ def test_every_wait_fits_into_the_patience() -> None:
         (postgresql.POOL_SECONDS, postgresql.CONNECT_SECONDS),
     ]
     assert max(sum(waits) for waits in chains) < PATIENCE
+    assert patience.SECONDS + patience.LEAST < PATIENCE
     assert postgresql.LOCK_SECONDS < postgresql.STATEMENT_SECONDS < postgresql.ANSWER_SECONDS

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import pytest
 from sqlalchemy import text
 
@@ -64,21 +66,36 @@ def test_the_expected_schema_answers_a_ping(store: SqlStore) -> None:
     store.ping()
 
 
-def test_another_schema_is_unavailable(database_url: str) -> None:
-    engine = create_engine(database_url)
-    store = SqlStore(engine)
+@pytest.fixture
+def at_revision(database_url: str) -> Iterator[Callable[[str], SqlStore]]:
+    """Puts another revision into the books of a migrated database, and the right one at the end."""
     migrate.upgrade(database_url)
-    store.ping()
-    with engine.begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
-    with pytest.raises(Unavailable):
-        store.ping()
-    with engine.begin() as connection:
-        connection.execute(
-            text("UPDATE alembic_version SET version_num = :v"), {"v": migrate.head()}
-        )
-    store.ping()
+    engine = create_engine(database_url)
+
+    def put(revision: str) -> SqlStore:
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = :v"), {"v": revision})
+        return SqlStore(engine)
+
+    yield put
+    put(migrate.head())
     engine.dispose()
+
+
+At = Callable[[str], SqlStore]
+
+
+@pytest.mark.parametrize("revision", ["0000", "unknown"])
+def test_a_schema_that_is_too_old_or_strange_is_unavailable(at_revision: At, revision: str) -> None:
+    at_revision(migrate.head()).ping()
+    with pytest.raises(Unavailable):
+        at_revision(revision).ping()
+
+
+def test_a_later_schema_is_served_and_left_alone(at_revision: At, database_url: str) -> None:
+    at_revision("9999").ping()
+    migrate.upgrade(database_url)
+    assert migrate.current(database_url) == "9999"
 
 
 def test_a_database_never_migrated_is_unavailable(empty_url: str) -> None:
