@@ -12,10 +12,11 @@ import math
 import secrets
 import string
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 
 from domain.errors import Unavailable
+from domain.keyring import KeyRing
 from domain.policy import BackupCodeFormat
 from domain.records import CodeSet
 
@@ -40,14 +41,14 @@ _READ_AS = str.maketrans(
 class BackupCodes:
     """Makes, recognises and digests backup codes of one format.
 
-    ``codes`` is the spec's format, ``peppers`` maps ids to server-side keys of 32 bytes, ``current`` is the id for new sets.
+    ``codes`` is the spec's format, ``peppers`` a ring of server-side keys of 32 bytes; a set is
+    made with the current one and keeps to it.
     """
 
-    def __init__(self, codes: BackupCodeFormat, peppers: Mapping[str, bytes], current: str) -> None:
+    def __init__(self, codes: BackupCodeFormat, peppers: KeyRing[bytes]) -> None:
         self._choices = [_choices(alphabet) for alphabet in alphabets(codes.pattern)]
         self._shape = [set(choices) for choices in self._choices if "" not in choices]
-        self._peppers = dict(peppers)
-        self._current = current
+        self._peppers = peppers
 
     def generate(self, count: int) -> list[str]:
         """``count`` distinct codes, each of them equally likely after normalising."""
@@ -75,28 +76,31 @@ class BackupCodes:
     ) -> tuple[CodeSet, list[str]]:
         """A new set of the factor and the digests of its codes, under a salt of its own."""
         listed = list(codes)
+        pepper_id, pepper = self._peppers.current()
         code_set = CodeSet(
             id=str(uuid.uuid4()),
             factor_id=factor_id,
             salt=secrets.token_hex(SALT_BYTES),
-            pepper_id=self._current,
+            pepper_id=pepper_id,
             total=len(listed),
             generated_at=now,
         )
-        return code_set, [self.digest(code, code_set) for code in listed]
+        return code_set, [_digest(code, code_set, pepper) for code in listed]
 
     def digest(self, code: str, code_set: CodeSet) -> str:
-        """The stored form of a code, as hex; :class:`Unavailable` where the pepper is missing.
-
-        The HMAC comes before the derivation, so that without the pepper a stolen database gives
-        nothing to try guesses against.
-        """
+        """The stored form of a code, as hex; :class:`Unavailable` where the pepper is missing."""
         pepper = self._peppers.get(code_set.pepper_id)
         if pepper is None:
             raise Unavailable
-        keyed = hmac.digest(pepper, normalise(code).encode(), "sha256")
-        salt = bytes.fromhex(code_set.salt)
-        return hashlib.pbkdf2_hmac("sha256", keyed, salt, PBKDF2_ROUNDS).hex()
+        return _digest(code, code_set, pepper)
+
+
+def _digest(code: str, code_set: CodeSet, pepper: bytes) -> str:
+    """The HMAC comes before the derivation, so that without the pepper a stolen database gives
+    nothing to try guesses against."""
+    keyed = hmac.digest(pepper, normalise(code).encode(), "sha256")
+    salt = bytes.fromhex(code_set.salt)
+    return hashlib.pbkdf2_hmac("sha256", keyed, salt, PBKDF2_ROUNDS).hex()
 
 
 def normalise(text: str) -> str:

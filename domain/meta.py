@@ -10,7 +10,7 @@ OK = Health("ok")
 
 def get_jwks(services: Services) -> KeySet:
     """The public keys that access tokens are checked with."""
-    return KeySet(tuple(services.tokens.jwks()["keys"]))
+    return KeySet(tuple(services.tokens.jwks(services.clock.now())["keys"]))
 
 
 def get_liveness(_services: Services) -> Health:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import jwt
@@ -21,13 +21,14 @@ from jwt.algorithms import ECAlgorithm
 from jwt.types import Options
 
 from domain.errors import InvalidToken
+from domain.keyring import LEEWAY, SigningKeys
 from domain.records import Session
 from domain.timestamps import numeric_date
 
 # One algorithm, fixed by the server and never taken from a token (RFC 8725 section 3.1).
 ALGORITHM = "ES256"
 TYPE = "at+jwt"
-LEEWAY_SECONDS = 10
+LEEWAY_SECONDS = int(LEEWAY.total_seconds())
 OPAQUE_BYTES = 32
 # Tokens whose signature need not be checked again: a client sends the same one for ten minutes.
 REMEMBERED = 4096
@@ -64,30 +65,38 @@ class Claims:
     expires_at: int
 
 
+class _UnknownKey(InvalidToken):
+    def __init__(self, key_id: str) -> None:
+        super().__init__()
+        self.key_id = key_id
+
+
+@dataclass(frozen=True, slots=True)
+class _Verifier:
+    """What is made of one set of keys; ``read`` remembers the tokens that passed."""
+
+    keys: Mapping[str, EllipticCurvePrivateKey]
+    public: Mapping[str, EllipticCurvePublicKey]
+    read: Callable[[str], tuple[str, Claims]]
+
+
 class AccessTokens:
-    """Signs and checks access tokens. ``keys`` maps key ids to P-256 keys, ``current`` signs."""
+    """Signs and checks access tokens with P-256 keys, each in its turn."""
 
     def __init__(
         self,
-        keys: Mapping[str, EllipticCurvePrivateKey],
-        current: str,
+        keys: SigningKeys[EllipticCurvePrivateKey],
         issuer: str,
         audience: str,
         lifetime: timedelta,
     ) -> None:
-        if current not in keys or not all(isinstance(k.curve, SECP256R1) for k in keys.values()):
-            raise ValueError("signing keys are P-256, the current one among them")
-        self._signing = keys[current]
-        self._current = current
-        self._public: dict[str, EllipticCurvePublicKey] = {
-            key_id: key.public_key() for key_id, key in keys.items()
-        }
+        if not all(isinstance(key.curve, SECP256R1) for key in keys.all().values()):
+            raise ValueError("signing keys are P-256")
+        self._keys = keys
         self._issuer = issuer
         self._audience = audience
         self._lifetime = int(lifetime.total_seconds())
-        # Only what passed is remembered, whole token by whole token, and only what never changes:
-        # the time is looked at anew, and another set of keys is another object.
-        self._authentic = lru_cache(REMEMBERED)(self._read)
+        self._verifier = self._verifier_of(keys.all())
 
     @property
     def lifetime(self) -> int:
@@ -109,48 +118,50 @@ class AccessTokens:
             "acr": session.acr,
             "amr": list(session.amr),
         }
-        headers = {"typ": TYPE, "kid": self._current}
-        return jwt.encode(claims, self._signing, ALGORITHM, headers)
+        key_id, key = self._keys.signing(now)
+        return jwt.encode(claims, key, ALGORITHM, {"typ": TYPE, "kid": key_id})
 
     def verify(self, token: str, now: datetime) -> Claims:
         """The claims of a token that is good now; else :class:`InvalidToken`."""
-        claims = self._authentic(token)
-        if not self._timely(claims, numeric_date(now)):
+        key_id, claims = self._authentic(token)
+        if key_id not in self._keys.published(now) or not self._timely(claims, numeric_date(now)):
             raise InvalidToken
         return claims
 
-    def _read(self, token: str) -> Claims:
-        """The claims of a token that we have signed, whenever that was."""
+    def _authentic(self, token: str) -> tuple[str, Claims]:
+        """What a key of ours has signed, whenever that was, and the id of the key."""
         try:
-            claims = jwt.decode(token, self._key(token), [ALGORITHM], options=_OPTIONS)
+            return self._present().read(token)
+        except _UnknownKey as unknown:
+            # Another process may sign with a key that this one has not read yet.
+            if not self._keys.find(unknown.key_id):
+                raise
+            return self._present().read(token)
+
+    def _present(self) -> _Verifier:
+        keys = self._keys.all()
+        if self._verifier.keys is not keys:
+            self._verifier = self._verifier_of(keys)
+        return self._verifier
+
+    def _verifier_of(self, keys: Mapping[str, EllipticCurvePrivateKey]) -> _Verifier:
+        public = {key_id: key.public_key() for key_id, key in keys.items()}
+        # Only what passed is remembered, whole token by whole token, and only what never changes:
+        # time and turn are looked at anew, and another set of keys is another verifier.
+        read = lru_cache(REMEMBERED)(partial(self._read, public))
+        return _Verifier(keys, public, read)
+
+    def _read(self, public: Mapping[str, EllipticCurvePublicKey], token: str) -> tuple[str, Claims]:
+        try:
+            key_id = _key_id(token)
+            if key_id not in public:
+                raise _UnknownKey(key_id)
+            claims = jwt.decode(token, public[key_id], [ALGORITHM], options=_OPTIONS)
         except (jwt.PyJWTError, ValueError, RecursionError):
             raise InvalidToken from None
         if not self._well_formed(claims):
             raise InvalidToken
-        return Claims(
-            user_id=claims["sub"],
-            session_id=claims["sid"],
-            token_id=claims["jti"],
-            acr=claims["acr"],
-            amr=tuple(claims["amr"]),
-            auth_time=claims["auth_time"],
-            issued_at=claims["iat"],
-            not_before=claims.get("nbf", claims["iat"]),
-            expires_at=claims["exp"],
-        )
-
-    def _key(self, token: str) -> EllipticCurvePublicKey:
-        """Our key that the header names.
-
-        A header with anything but the three names that we write (``jwk``, ``jku``, ``x5u``,
-        ``crit``) is not of our making: a key is never taken from a token.
-        """
-        header = jwt.get_unverified_header(token)
-        key_id = header.get("kid")
-        ours = {"alg": ALGORITHM, "typ": TYPE, "kid": key_id}
-        if header != ours or not isinstance(key_id, str) or key_id not in self._public:
-            raise InvalidToken
-        return self._public[key_id]
+        return key_id, _claims(claims)
 
     def _well_formed(self, claims: dict[str, Any]) -> bool:
         """Types as we write them; issuer and audience exactly ours, no list that contains it."""
@@ -172,9 +183,39 @@ class AccessTokens:
             and 0 < claims.expires_at - claims.issued_at <= self._lifetime
         )
 
-    def jwks(self) -> dict[str, Any]:
-        """The public keys as a JWK Set (RFC 7517), retired ones included while they are kept."""
-        return {"keys": [_jwk(key_id, key) for key_id, key in self._public.items()]}
+    def jwks(self, now: datetime) -> dict[str, Any]:
+        """The public keys as a JWK Set (RFC 7517): those that sign, will sign and still verify."""
+        public = self._present().public
+        published = [key_id for key_id in self._keys.published(now) if key_id in public]
+        return {"keys": [_jwk(key_id, public[key_id]) for key_id in published]}
+
+
+def _key_id(token: str) -> str:
+    """The id of the key that the header names.
+
+    A header with anything but the three names that we write (``jwk``, ``jku``, ``x5u``, ``crit``)
+    is not of our making: a key is never taken from a token.
+    """
+    header = jwt.get_unverified_header(token)
+    key_id = header.get("kid")
+    ours = {"alg": ALGORITHM, "typ": TYPE, "kid": key_id}
+    if header != ours or not isinstance(key_id, str):
+        raise InvalidToken
+    return key_id
+
+
+def _claims(claims: dict[str, Any]) -> Claims:
+    return Claims(
+        user_id=claims["sub"],
+        session_id=claims["sid"],
+        token_id=claims["jti"],
+        acr=claims["acr"],
+        amr=tuple(claims["amr"]),
+        auth_time=claims["auth_time"],
+        issued_at=claims["iat"],
+        not_before=claims.get("nbf", claims["iat"]),
+        expires_at=claims["exp"],
+    )
 
 
 def _jwk(key_id: str, key: EllipticCurvePublicKey) -> dict[str, Any]:

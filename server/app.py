@@ -12,6 +12,7 @@ from contract.operation import Operation
 from contract.request import Request
 from domain.backup_codes import BackupCodes
 from domain.errors import Refusal
+from domain.keyring import Fixed
 from domain.passwords import Passwords
 from domain.policy import OperationPolicy, Policies
 from domain.ports import Clock
@@ -24,7 +25,7 @@ from server import docs, keys, logs, settings, spec
 from server.client import client_of
 from server.settings import Settings
 from server.spec import Reading
-from storage import migrate
+from storage import migrate, patience
 from storage.engine import create_engine
 from storage.store import SqlStore
 
@@ -71,15 +72,14 @@ def compose(
         store=SqlStore(create_engine(current.database_url)),
         policies=policies,
         passwords=passwords or Passwords(max(1, (os.cpu_count() or 1) // workers)),
-        sealer=Sealer(ring.encryption, max(ring.encryption)),
+        sealer=Sealer(Fixed(ring.encryption, max(ring.encryption))),
         tokens=AccessTokens(
-            ring.signing,
-            max(ring.signing),
+            Fixed(ring.signing, max(ring.signing)),
             current.issuer,
             current.audience,
             policies.lifetimes.access_token,
         ),
-        backup_codes=BackupCodes(policies.backup_codes, ring.pepper, max(ring.pepper)),
+        backup_codes=BackupCodes(policies.backup_codes, Fixed(ring.pepper, max(ring.pepper))),
         registration_open=current.registration == "open",
         totp_issuer=current.totp_issuer,
     )
@@ -126,6 +126,7 @@ def create(
         lifespan=_closing(services),
     )
     application.services = services
+    application.app.before_request(patience.begin)
     return application
 
 

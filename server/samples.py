@@ -18,6 +18,7 @@ from contract.operation import Operation
 from domain import errors, meta, mfa, sessions, totp
 from domain.backup_codes import BackupCodes
 from domain.errors import InsufficientAuthentication, Refusal, TooManyAttempts
+from domain.keyring import Fixed
 from domain.policy import OperationPolicy, Policies
 from domain.records import Session
 from domain.results import (
@@ -60,14 +61,15 @@ class Samples:
         self._names = usernames
         settings = Settings()
         self._tokens = AccessTokens(
-            {name: ec.generate_private_key(ec.SECP256R1()) for name in _KEY_IDS},
-            _KEY_IDS[0],
+            Fixed(
+                {name: ec.generate_private_key(ec.SECP256R1()) for name in _KEY_IDS}, _KEY_IDS[0]
+            ),
             settings.issuer,
             settings.audience,
             policies.lifetimes.access_token,
         )
         self._issuer = settings.totp_issuer
-        self._codes = BackupCodes(policies.backup_codes, {"sample": bytes(32)}, "sample")
+        self._codes = BackupCodes(policies.backup_codes, Fixed({"sample": bytes(32)}, "sample"))
         self._sizes = (policies.backup_codes.count, policies.backup_codes.enrolment_count)
 
     def of(self, operation_id: str) -> Iterable[object]:
@@ -143,7 +145,7 @@ class Samples:
         return (BackupCodesLeft(n, n <= mfa.LOW) for size in self._sizes for n in (size - 1, 0))
 
     def key_sets(self) -> Iterator[KeySet]:
-        keys = tuple(self._tokens.jwks()["keys"])
+        keys = tuple(self._tokens.jwks(_NOW)["keys"])
         return iter((KeySet(keys[:1]), KeySet(keys)))
 
     def healthy(self) -> Iterator[object]:

@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 
 from domain.backup_codes import BackupCodes
 from domain.errors import InvalidCode, MFANotEnabled, Refusal
+from domain.keyring import Fixed
 from domain.policy import Attempts, CountPolicy, OperationPolicy
 from domain.results import TokenPair
 from tests.domain.world import (
@@ -66,7 +67,7 @@ class LifeCycle(RuleBasedStateMachine):
         folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
         store = self.stack.enter_context(databases.store_at(databases.sqlite_url(folder)))
         clock = SettableClock()
-        codes = BackupCodes(UNHINDERED.backup_codes, {"p": bytes(32)}, "p")
+        codes = BackupCodes(UNHINDERED.backup_codes, Fixed({"p": bytes(32)}, "p"))
         services = services_on(store, clock, policies=UNHINDERED, backup_codes=codes)
         self.user: Person = register(services, clock).sign_in()
         self.clock = clock

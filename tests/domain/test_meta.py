@@ -12,7 +12,7 @@ from tests.domain.world import START, SettableClock, services_on
 
 
 def test_the_published_keys_are_those_of_the_tokens(services: Services) -> None:
-    assert list(meta.get_jwks(services).keys) == services.tokens.jwks()["keys"]
+    assert list(meta.get_jwks(services).keys) == services.tokens.jwks(START)["keys"]
 
 
 def test_a_server_with_its_database_is_live_and_ready(services: Services) -> None:

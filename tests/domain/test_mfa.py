@@ -20,6 +20,7 @@ from domain.errors import (
     TooManyAttempts,
     Unavailable,
 )
+from domain.keyring import Fixed
 from domain.passwords import Passwords
 from domain.results import TokenPair
 from domain.sealing import Sealer
@@ -563,16 +564,16 @@ def sealed(services: Services) -> str:
 
 def test_a_secret_is_sealed_anew_when_it_is_used_under_a_new_key(ann: Person) -> None:
     keys = {"k1": bytes(range(32)), "k2": b"2" * 32}
-    rotated = replace(ann.services, sealer=Sealer(keys, "k2"))
+    rotated = replace(ann.services, sealer=Sealer(Fixed(keys, "k2")))
     assert sealed(ann.services).startswith("k1.")
     replace(ann, services=rotated).elsewhere().sign_in()
     assert sealed(ann.services).startswith("k2.")
-    only_new = replace(ann.services, sealer=Sealer({"k2": b"2" * 32}, "k2"))
+    only_new = replace(ann.services, sealer=Sealer(Fixed({"k2": b"2" * 32}, "k2")))
     replace(ann, services=only_new).elsewhere().sign_in()
 
 
 def test_a_secret_that_cannot_be_opened_gives_no_tokens(ann: Person) -> None:
-    lost = replace(ann.services, sealer=Sealer({"k9": b"9" * 32}, "k9"))
+    lost = replace(ann.services, sealer=Sealer(Fixed({"k9": b"9" * 32}, "k9")))
     with pytest.raises(Unavailable):
         replace(ann, services=lost).elsewhere().sign_in()
 

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from domain import auth, mfa, sessions
 from domain.backup_codes import BackupCodes
+from domain.keyring import Fixed
 from domain.passwords import Passwords
 from domain.policy import (
     Assurance,
@@ -98,9 +99,9 @@ def services_on(store: SqlStore, clock: SettableClock, **changes: Any) -> Servic
         "store": store,
         "policies": POLICIES,
         "passwords": quick_passwords(),
-        "sealer": Sealer({"k1": bytes(range(32))}, "k1"),
-        "tokens": AccessTokens({"s1": key}, "s1", "https://i.example", "a", 10 * MINUTE),
-        "backup_codes": BackupCodes(POLICIES.backup_codes, {"p1": bytes(32)}, "p1"),
+        "sealer": Sealer(Fixed({"k1": bytes(range(32))}, "k1")),
+        "tokens": AccessTokens(Fixed({"s1": key}, "s1"), "https://i.example", "a", 10 * MINUTE),
+        "backup_codes": BackupCodes(POLICIES.backup_codes, Fixed({"p1": bytes(32)}, "p1")),
     }
     return Services(**(made | changes))
 
