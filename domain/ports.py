@@ -14,6 +14,9 @@ from datetime import datetime
 from typing import Protocol
 
 from domain.records import (
+    Account,
+    AuditEvent,
+    AuditHead,
     Budget,
     Challenge,
     CodeSet,
@@ -44,7 +47,8 @@ class Users(Protocol):
         Every act that changes an account's factors, challenges or sessions starts with it, so that
         a login which has checked the old password cannot open a session behind the back of a
         password change. Locks are taken in one order: user, factor and codes, budgets, challenges,
-        sessions.
+        sessions, and last of all the head of the audit trail. An act that locks two users takes
+        them in the order of their ids.
         """
 
     def by_key(self, username_key: str) -> User | None:
@@ -58,6 +62,18 @@ class Users(Protocol):
 
     def set_active(self, user_id: str, active: bool) -> bool:
         """Activate or deactivate; False where there is no such user."""
+
+    def set_role(self, user_id: str, role: str) -> bool:
+        """Give the role; False where there is no such user."""
+
+    def account(self, user_id: str) -> Account | None:
+        """The user with this id, as administrators are shown one."""
+
+    def page(self, prefix: str, after: int, limit: int) -> Sequence[Account]:
+        """Up to ``limit`` users numbered above ``after``, in the order of creation.
+
+        Their username keys begin with ``prefix``, in which no character means another.
+        """
 
 
 class Sessions(Protocol):
@@ -85,6 +101,9 @@ class Sessions(Protocol):
 
     def end_all(self, user_id: str, now: datetime, keep: str | None = None) -> int:
         """End a user's sessions but ``keep``; the number that ended."""
+
+    def evict(self, user_id: str, keep: int, now: datetime) -> None:
+        """End those of a user's live sessions that were not used for longest, beyond ``keep``."""
 
     def add_refresh_token(self, token: RefreshToken) -> None:
         """Store a new refresh token."""
@@ -187,6 +206,36 @@ class Addresses(Protocol):
         """Note that the user signed in from this address."""
 
 
+class Audit(Protocol):
+    """The audit trail. It only grows."""
+
+    def lock_head(self) -> AuditHead:
+        """The newest event, locked for this transaction where the engine can.
+
+        Whoever appends anywhere waits for it, so that the commit should be what comes next.
+        """
+
+    def append(self, event: AuditEvent, seen: AuditHead) -> bool:
+        """Store the event and move the head to it where the head is still ``seen``."""
+
+    def head(self) -> AuditHead:
+        """The newest event."""
+
+    def after(self, number: int, limit: int) -> Sequence[AuditEvent]:
+        """Up to ``limit`` events beyond a number, in the order of their numbers."""
+
+    def latest(
+        self,
+        limit: int,
+        *,
+        before: int | None = None,
+        user_id: str | None = None,
+        event: str | None = None,
+        result: str | None = None,
+    ) -> Sequence[AuditEvent]:
+        """Up to ``limit`` events below a number that match, the newest first."""
+
+
 class Transaction(Protocol):
     """One transaction and the repositories that work inside it."""
 
@@ -204,6 +253,8 @@ class Transaction(Protocol):
     def budgets(self) -> Budgets: ...
     @property
     def addresses(self) -> Addresses: ...
+    @property
+    def audit(self) -> Audit: ...
 
     def commit(self) -> None:
         """Make what was done last."""

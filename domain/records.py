@@ -31,11 +31,25 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class Account:
+    """A user as administrators are shown one; ``number`` is the place in the order of creation."""
+
+    number: int
+    id: str
+    username: str
+    role: str
+    active: bool
+    mfa_enabled: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """A signed-in session; assurance lives here, tokens only report it.
 
     ``amr`` holds RFC 8176 values. ``idle_until`` moves on refresh; ``expires_at`` never moves.
-    ``username`` is carried along for the caller's convenience.
+    ``username`` and ``role`` are the user's, carried along so that a request reads them with its
+    session.
     """
 
     id: str
@@ -50,6 +64,7 @@ class Session:
     idle_until: datetime
     expires_at: datetime
     user_agent: str | None = None
+    role: str = "user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,3 +133,37 @@ class Budget:
     key: str
     count: int
     last_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """What happened: one row of the audit trail, or what would be one.
+
+    ``event`` is a name of the spec's ``x-audit``; ``result`` is ``success`` or ``failure``, and
+    ``reason`` the code of the refusal. ``user_id`` is whom it is about, ``actor_id`` who did it
+    where that is not the user (an administrator's id, or ``cli``), ``factor`` one of ``password``,
+    ``totp``, ``backup_code``, ``refresh_token``. ``number``, ``key_id`` and ``hash`` (hex) are its
+    place in the chain; 0 and empty of what was never stored.
+    """
+
+    at: datetime
+    event: str
+    result: str
+    reason: str | None = None
+    user_id: str | None = None
+    actor_id: str | None = None
+    session_id: str | None = None
+    factor: str | None = None
+    address: str | None = None
+    request_id: str | None = None
+    number: int = 0
+    key_id: str = ""
+    hash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditHead:
+    """The newest event's number and hash; 0 and empty before the first."""
+
+    number: int
+    hash: str

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from domain.records import Account, AuditEvent
+
 
 @dataclass(frozen=True, slots=True)
 class RegisteredUser:
@@ -58,6 +60,14 @@ class SessionList:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountPage:
+    """``next_cursor`` asks for what follows; None where nothing does."""
+
+    accounts: tuple[Account, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Enrolment:
     """The one time that a secret and its backup codes are shown; ``period`` is in seconds."""
 
@@ -104,3 +114,38 @@ class KeySet:
 @dataclass(frozen=True, slots=True)
 class Health:
     status: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnEvent:
+    """An event as the user sees it whom it is about.
+
+    Of what an administrator did the session, the address and the request are not told: they are
+    the administrator's.
+    """
+
+    event: str
+    at: datetime
+    result: str
+    reason: str | None
+    factor: str | None
+    session_id: str | None
+    address: str | None
+    request_id: str | None
+    by_administrator: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OwnEvents:
+    """A page, the newest first; ``next_cursor`` is None where nothing is older."""
+
+    events: tuple[OwnEvent, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPage:
+    """A page of everybody's events, as :class:`OwnEvents`."""
+
+    events: tuple[AuditEvent, ...]
+    next_cursor: str | None

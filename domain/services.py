@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from domain.backup_codes import BackupCodes
+from domain.chain import Chain
 from domain.housekeeping import Housekeeper
 from domain.passwords import Passwords
 from domain.policy import Policies
@@ -18,7 +19,8 @@ class Services:
     """``registration_open`` and ``totp_issuer`` are settings; the rest does the work.
 
     ``passwords`` hashes and checks, ``sealer`` encrypts TOTP secrets at rest, ``tokens`` signs and
-    checks access tokens, ``backup_codes`` makes and digests backup codes, ``housekeeper`` purges.
+    checks access tokens, ``backup_codes`` makes and digests backup codes, ``chain`` seals and keeps
+    audit events, ``housekeeper`` purges.
     """
 
     clock: Clock
@@ -28,6 +30,7 @@ class Services:
     sealer: Sealer
     tokens: AccessTokens
     backup_codes: BackupCodes
+    chain: Chain
     housekeeper: Housekeeper = field(default_factory=Housekeeper)
     registration_open: bool = True
     totp_issuer: str = "Countersign"

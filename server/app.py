@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 from contract.app import ContractApp, create_app
 from contract.operation import Operation
 from contract.request import Request
+from domain.audit import Trail
 from domain.backup_codes import BackupCodes
+from domain.chain import Chain
 from domain.errors import Refusal
 from domain.keyring import Fixed
 from domain.passwords import Passwords
@@ -25,6 +27,7 @@ from server import docs, keys, logs, settings, spec
 from server.client import client_of
 from server.settings import Settings
 from server.spec import Reading
+from server.trail import tell
 from storage import migrate, patience
 from storage.engine import create_engine
 from storage.store import SqlStore
@@ -80,6 +83,7 @@ def compose(
             policies.lifetimes.access_token,
         ),
         backup_codes=BackupCodes(policies.backup_codes, Fixed(ring.pepper, max(ring.pepper))),
+        chain=Chain(Fixed(ring.audit, max(ring.audit)), tell),
         registration_open=current.registration == "open",
         totp_issuer=current.totp_issuer,
     )
@@ -112,6 +116,11 @@ def create(
     def policy(request: Request) -> OperationPolicy:
         return policies.operations[request.operation.id]
 
+    def trail(request: Request) -> Trail:
+        # The lint sees to it that what changes something names its event.
+        event = policies.operations[request.operation.id].audit or ""
+        return Trail(event, client(request).address, request.request_id)
+
     application = create_app(
         reading.contract,
         registry=reading.registry,
@@ -119,7 +128,7 @@ def create(
         services=services,
         authenticate=session_of,
         refusals=(Refusal,),
-        context={"client": client, "policy": policy},
+        context={"client": client, "policy": policy, "trail": trail},
         mode=current.contract,
         docs=docs.pages,
         observe=observe,

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from storage.purge import Purge
 from storage.repositories.addresses import Addresses
+from storage.repositories.audit import Audit
 from storage.repositories.backup_codes import BackupCodes
 from storage.repositories.budgets import Budgets
 from storage.repositories.challenges import Challenges
@@ -52,6 +53,10 @@ class SqlTransaction:
     @property
     def addresses(self) -> Addresses:
         return Addresses(self._connection, self._writing)
+
+    @property
+    def audit(self) -> Audit:
+        return Audit(self._connection, self._writing)
 
     def commit(self) -> None:
         self._connection.commit()

@@ -14,7 +14,9 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from domain import auth, mfa, sessions
+from domain.audit import Trail
 from domain.backup_codes import BackupCodes
+from domain.chain import Chain
 from domain.keyring import Fixed
 from domain.passwords import Passwords
 from domain.policy import (
@@ -67,11 +69,17 @@ POLICIES = Policies(
     totp=TotpParameters("SHA1", 6, 30, 1, 20),
     backup_codes=BackupCodeFormat(PATTERN, 10, 10),
     lifetimes=Lifetimes(5 * MINUTE, 10 * MINUTE, HOUR, 24 * HOUR, 10 * MINUTE),
+    most_sessions=100,
     operations=OPERATIONS,
 )
 NOTHING_ASKED = OperationPolicy()
 
 _numbers = itertools.count(1)
+
+
+def a_trail(event: str = "a.test", client: Client = HOME) -> Trail:
+    """What a request leaves behind, as the server would make it."""
+    return Trail(event, client.address, f"r{next(_numbers)}")
 
 
 @dataclass
@@ -102,6 +110,7 @@ def services_on(store: SqlStore, clock: SettableClock, **changes: Any) -> Servic
         "sealer": Sealer(Fixed({"k1": bytes(range(32))}, "k1")),
         "tokens": AccessTokens(Fixed({"s1": key}, "s1"), "https://i.example", "a", 10 * MINUTE),
         "backup_codes": BackupCodes(POLICIES.backup_codes, Fixed({"p1": bytes(32)}, "p1")),
+        "chain": Chain(Fixed({"a1": bytes(32)}, "a1")),
     }
     return Services(**(made | changes))
 
