@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,11 @@ PAGE = "SECURITY_PAGE"
 """The environment variable that names the page to write."""
 ROWS = "SECURITY_ROWS"
 """Names another folder with the tests of the rows."""
+
+
+# The client's own lines hold the queries that it was told to send, secrets included.
+for _client in ("httpx", "httpcore"):
+    logging.getLogger(_client).setLevel(logging.WARNING)
 
 
 @pytest.fixture(scope="session", params=CONFIGURATIONS)

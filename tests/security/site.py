@@ -29,7 +29,7 @@ from tests.security.phones import Phone
 from tests.storage import databases
 from tests.support.accounts import Account, register
 from tests.support.api import Api, Reply
-from tests.support.ledger import LEDGER
+from tests.support.ledger import LEDGER, Ledger
 from tests.support.servers import ROOT, ServerProcess, command, environment, serving
 
 PROGRAM = (sys.executable, "-m", "tests.security.clocked")
@@ -173,7 +173,12 @@ class Site:
 
     # Talking to it
 
-    def api(self, worker: int | None = None, address: str | None = None) -> Api:
+    def api(
+        self,
+        worker: int | None = None,
+        address: str | None = None,
+        ledger: Ledger = LEDGER,
+    ) -> Api:
         """A client; without ``worker`` each request goes to the next one in turn."""
         source = address or self.address
         turns = itertools.cycle(range(self.workers) if worker is None else [worker])
@@ -184,7 +189,7 @@ class Site:
             request.headers["Host"] = request.url.netloc.decode()
             return self._client(server.url, source).send(request)
 
-        return Api(send, "http://127.0.0.1:1")
+        return Api(send, "http://127.0.0.1:1", ledger)
 
     def _client(self, url: str, source: str) -> httpx.Client:
         if (url, source) not in self._clients:
