@@ -1,23 +1,88 @@
-"""What an administrator does to accounts, by username.
+"""What is done to accounts from above: by an administrator over the API, and on the command line.
 
-Each raises :class:`NotFound` where there is no such account. The form of a username and the
-length of a password are the spec's to say and the caller's to check.
+An :data:`Act` is one such thing, inside the transaction that has locked the account; both ways use
+the same ones. A function that takes a username is the command line's way, and raises
+:class:`NotFound` where there is no such account. The form of a username and the length of a
+password are the spec's to say and the caller's to check.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 
 from domain import guesses, sessions, usernames
 from domain.errors import NotFound, PasswordRefused, UsernameTaken
 from domain.ports import Transaction
-from domain.records import User
+from domain.records import Account, User
 from domain.results import RegisteredUser
 from domain.services import Services
 
+USER, ADMIN = "user", "admin"
+BATCH = 500
+"""Accounts that are read at once where all are listed."""
 
-def create_user(services: Services, username: str, password: str) -> RegisteredUser:
+Act = Callable[[Transaction, User, datetime], None]
+
+
+def close(tx: Transaction, user: User, now: datetime) -> None:
+    """Nothing of the account signs in any more, and all its sessions and challenges end."""
+    tx.users.set_active(user.id, False)
+    sessions.end_others(tx, user.id, now)
+
+
+def reopen(tx: Transaction, user: User, now: datetime) -> None:
+    """Open a closed account; its user signs in anew. An open one stays as it is."""
+    if not user.active:
+        tx.users.set_active(user.id, True)
+        sessions.end_others(tx, user.id, now)
+
+
+def end_sessions(tx: Transaction, user: User, now: datetime) -> None:
+    """End all sessions and challenges of the account; it can sign in again at once."""
+    sessions.end_others(tx, user.id, now)
+
+
+def remove_factor(tx: Transaction, user: User, now: datetime) -> None:
+    """Remove the second factor, pending or not, and forget its failures; sessions end."""
+    tx.factors.delete_all(user.id)
+    guesses.forget_factor(tx, user.id)
+    sessions.end_others(tx, user.id, now)
+
+
+def give_role(role: str) -> Act:
+    """The act that gives an account a role; sessions end."""
+
+    def act(tx: Transaction, user: User, now: datetime) -> None:
+        tx.users.set_role(user.id, role)
+        sessions.end_others(tx, user.id, now)
+
+    return act
+
+
+def give_password(password_hash: str) -> Act:
+    """The act that replaces the password: sessions end, failures are forgotten."""
+
+    def act(tx: Transaction, user: User, now: datetime) -> None:
+        tx.users.set_password(user.id, user.password_hash, password_hash)
+        tx.budgets.clear(guesses.password_key(user.username_key))
+        sessions.end_others(tx, user.id, now)
+
+    return act
+
+
+def carry_out(services: Services, act: Act, username: str) -> None:
+    """Do one of the acts above to the account of this name."""
+    now = services.clock.now()
+    with services.store.write() as tx:
+        act(tx, _locked(tx, username), now)
+        tx.commit()
+
+
+def create_user(
+    services: Services, username: str, password: str, role: str = USER
+) -> RegisteredUser:
     """Create an account whether registration is open or not.
 
     Raises :class:`PasswordRefused`, :class:`UsernameTaken`.
@@ -31,6 +96,7 @@ def create_user(services: Services, username: str, password: str) -> RegisteredU
         password_hash=services.passwords.hash(password),
         active=True,
         created_at=services.clock.now(),
+        role=role,
     )
     with services.store.write() as tx:
         if not tx.users.add(user):
@@ -40,56 +106,53 @@ def create_user(services: Services, username: str, password: str) -> RegisteredU
 
 
 def list_users(services: Services) -> Sequence[User]:
-    """All accounts in the order of creation."""
+    """All users with what is known of them, in the order of creation."""
     with services.store.read() as tx:
         return tx.users.list()
 
 
-def set_password(services: Services, username: str, password: str) -> None:
-    """Set a new password: sessions and challenges end, failures are forgotten.
+def list_accounts(services: Services) -> Iterator[Account]:
+    """All accounts in the order of creation, read in batches."""
+    after = 0
+    while True:
+        with services.store.read() as tx:
+            batch = tx.users.page("", after, BATCH)
+        yield from batch
+        if len(batch) < BATCH:
+            return
+        after = batch[-1].number
 
-    The second factor stays as it is. Raises :class:`PasswordRefused`.
-    """
+
+def set_password(services: Services, username: str, password: str) -> None:
+    """Set a new password; the second factor stays. Raises :class:`PasswordRefused`."""
     if services.passwords.refused(password, username):
         raise PasswordRefused
-    new_hash = services.passwords.hash(password)
-    now = services.clock.now()
-    with services.store.write() as tx:
-        user = _locked(tx, username)
-        tx.users.set_password(user.id, user.password_hash, new_hash)
-        tx.budgets.clear(guesses.password_key(user.username_key))
-        sessions.end_others(tx, user.id, now)
-        tx.commit()
-
-
-def reset_mfa(services: Services, username: str) -> None:
-    """Remove the second factor, pending or not, and forget its failures; sessions end."""
-    now = services.clock.now()
-    with services.store.write() as tx:
-        user = _locked(tx, username)
-        tx.factors.delete_all(user.id)
-        guesses.forget_factor(tx, user.id)
-        sessions.end_others(tx, user.id, now)
-        tx.commit()
+    carry_out(services, give_password(services.passwords.hash(password)), username)
 
 
 def deactivate(services: Services, username: str) -> None:
-    """Close an account: nothing of it signs in, and all its sessions and challenges end."""
-    _set_active(services, username, active=False)
+    """See :func:`close`."""
+    carry_out(services, close, username)
 
 
 def activate(services: Services, username: str) -> None:
-    """Open an account again; its users sign in anew."""
-    _set_active(services, username, active=True)
+    """See :func:`reopen`."""
+    carry_out(services, reopen, username)
 
 
-def _set_active(services: Services, username: str, *, active: bool) -> None:
-    now = services.clock.now()
-    with services.store.write() as tx:
-        user = _locked(tx, username)
-        tx.users.set_active(user.id, active)
-        sessions.end_others(tx, user.id, now)
-        tx.commit()
+def reset_mfa(services: Services, username: str) -> None:
+    """See :func:`remove_factor`."""
+    carry_out(services, remove_factor, username)
+
+
+def promote(services: Services, username: str) -> None:
+    """Make an administrator of a user."""
+    carry_out(services, give_role(ADMIN), username)
+
+
+def demote(services: Services, username: str) -> None:
+    """Make an ordinary user of an administrator."""
+    carry_out(services, give_role(USER), username)
 
 
 def _locked(tx: Transaction, username: str) -> User:

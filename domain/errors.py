@@ -98,6 +98,13 @@ class RegistrationClosed(Refusal):
     message = "Registration is closed"
 
 
+class Forbidden(Refusal):
+    """The account has not the role that the operation asks for."""
+
+    status, code = 403, "forbidden"
+    message = "The account may not do this"
+
+
 class NotFound(Refusal):
     status, code = 404, "not_found"
     message = "Not found"
@@ -125,6 +132,13 @@ class MFANotEnabled(Refusal):
     message = "MFA is not enabled"
 
 
+class OwnAccount(Refusal):
+    """What an administrator may do to every account but their own."""
+
+    status, code = 409, "own_account"
+    message = "This cannot be done to one's own account"
+
+
 class TooManyAttempts(Refusal):
     """A guess budget is closed; nothing that was sent has been looked at."""
 
@@ -142,8 +156,30 @@ class TooManyAttempts(Refusal):
         )
 
 
+class TooManyRequests(Refusal):
+    """An address has spent its flood limit; nothing of the request has been looked at."""
+
+    status, code = 429, "too_many_requests"
+    message = "Too many requests; try again later"
+
+    def __init__(self, retry_after: int, quota: int, window: int) -> None:
+        """``quota`` requests pass in ``window`` seconds; the next one in ``retry_after``, at least 1."""
+        super().__init__(
+            headers={
+                "Retry-After": str(retry_after),
+                "RateLimit": f'"address";r=0;t={retry_after}',
+                "RateLimit-Policy": f'"address";q={quota};w={window}',
+            }
+        )
+
+
 class Unavailable(Refusal):
     """Something the decision depends on did not answer: refuse, issue nothing."""
 
     status, code = 503, "unavailable"
     message = "The service is temporarily unavailable"
+
+    def __init__(self, message: str | None = None, *, retry_after: int | None = None) -> None:
+        """``retry_after`` is in whole seconds; None where nobody can tell."""
+        told = {} if retry_after is None else {"Retry-After": str(retry_after)}
+        super().__init__(message, headers=told)

@@ -8,7 +8,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from domain import tokens
-from domain.errors import InsufficientAuthentication, InvalidToken
+from domain.errors import Forbidden, InsufficientAuthentication, InvalidToken
 from domain.policy import Assurance, OperationPolicy
 from domain.ports import Transaction
 from domain.records import Client, RefreshToken, Session, User
@@ -26,10 +26,11 @@ _LEVELS = MappingProxyType({AAL1: 1, AAL2: 2})
 
 
 def authenticate(services: Services, token: str, policy: OperationPolicy) -> Session:
-    """The live session of an access token, with the assurance that the operation asks for.
+    """The live session of an access token, with the role and assurance that the operation asks for.
 
-    The row is read on every request, so that a logout is immediate. Raises :class:`InvalidToken`
-    or :class:`InsufficientAuthentication`.
+    The row is read on every request, so that a logout is immediate, and so is the loss of a role.
+    The role comes first: nobody is sent to step up for what stays shut. Raises
+    :class:`InvalidToken`, :class:`Forbidden` or :class:`InsufficientAuthentication`.
     """
     now = services.clock.now()
     claims = services.tokens.verify(token, now)
@@ -37,6 +38,8 @@ def authenticate(services: Services, token: str, policy: OperationPolicy) -> Ses
         session = tx.sessions.live(claims.session_id, now)
         if session is None or session.user_id != claims.user_id:
             raise InvalidToken
+        if policy.role is not None and session.role != policy.role:
+            raise Forbidden
         if policy.assurance is not None:
             _assure(session, _level(tx, session, policy.assurance), policy.assurance, now)
     return session
@@ -69,7 +72,11 @@ def open_session(
     client: Client,
     now: datetime,
 ) -> TokenPair:
-    """A new session of the user, proven by a password and ``methods``, and its first tokens."""
+    """A new session of the user, proven by a password and ``methods``, and its first tokens.
+
+    Where the user has more than the spec allows, the ones longest unused end; the caller has
+    locked the user, so that parallel sign-ins cannot exceed it together.
+    """
     amr = merge_methods(PASSWORD_ONLY, methods)
     expires_at = now + services.policies.lifetimes.session
     session = Session(
@@ -85,8 +92,10 @@ def open_session(
         idle_until=min(now + services.policies.lifetimes.refresh_token, expires_at),
         expires_at=expires_at,
         user_agent=client.user_agent and client.user_agent[:USER_AGENT_LENGTH],
+        role=user.role,
     )
     tx.sessions.add(session)
+    tx.sessions.evict(user.id, services.policies.most_sessions, now)
     return issue(services, tx, session, now)
 
 

@@ -6,7 +6,9 @@ from datetime import datetime
 from functools import singledispatch
 from typing import Any
 
+from domain.records import Account
 from domain.results import (
+    AccountPage,
     BackupCodesLeft,
     ChallengeIssued,
     Enrolment,
@@ -82,6 +84,26 @@ def _(result: SessionSummary) -> dict[str, Any]:
         "acr": result.acr,
         "current": result.current,
         "user_agent": result.user_agent,
+    }
+
+
+@pack.register
+def _(result: AccountPage) -> dict[str, Any]:
+    return {
+        "users": [pack(account) for account in result.accounts],
+        "next_cursor": result.next_cursor,
+    }
+
+
+@pack.register
+def _(result: Account) -> dict[str, Any]:
+    return {
+        "user_id": result.id,
+        "username": result.username,
+        "role": result.role,
+        "active": result.active,
+        "mfa_enabled": result.mfa_enabled,
+        "created_at": rfc3339(result.created_at),
     }
 
 

@@ -218,20 +218,26 @@ _USERNAME = click.argument("username")
 @user_group.command("create")
 @_USERNAME
 @_STDIN
-def user_create(username: str, password_stdin: bool) -> None:
+@click.option("--admin", is_flag=True, help="Make an administrator.")
+def user_create(username: str, password_stdin: bool, admin: bool) -> None:
     """Create a user, even where registration is closed."""
     reading, password = spec.read(settings.load().spec), _password(password_stdin)
     _hold(reading, username, password)
-    user = accounts.create_user(_services(reading), username, password)
+    role = accounts.ADMIN if admin else accounts.USER
+    user = accounts.create_user(_services(reading), username, password, role)
     click.echo(f"{user.user_id}  {user.username}")
 
 
 @user_group.command("list")
 def user_list() -> None:
-    """List the users in the order of creation."""
-    for user in accounts.list_users(_services()):
+    """List the users in the order of creation: id, time, state, role, MFA, name."""
+    for user in accounts.list_accounts(_services()):
         state = "active" if user.active else "deactivated"
-        click.echo(f"{user.id}  {user.created_at:%Y-%m-%dT%H:%M:%SZ}  {state:<12}{user.username}")
+        mfa = "mfa" if user.mfa_enabled else "-"
+        click.echo(
+            f"{user.id}  {user.created_at:%Y-%m-%dT%H:%M:%SZ}  {state:<12}{user.role:<6}{mfa:<4}"
+            f"{user.username}"
+        )
 
 
 @user_group.command("set-password")
@@ -266,4 +272,22 @@ _account_command(
     accounts.deactivate,
     "deactivated, sessions ended",
     "Deactivate a user: sessions, challenges and sign-in end at once.",
+)
+_account_command(
+    "reactivate",
+    accounts.activate,
+    "reactivated",
+    "Reactivate a user, who can sign in again.",
+)
+_account_command(
+    "promote",
+    accounts.promote,
+    "administrator now, sessions ended",
+    "Make an administrator of a user; all sessions of the user end.",
+)
+_account_command(
+    "demote",
+    accounts.demote,
+    "ordinary user now, sessions ended",
+    "Take the role of an administrator away; all sessions of the user end.",
 )

@@ -15,13 +15,14 @@ from types import MappingProxyType
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from contract.operation import Operation
-from domain import errors, meta, mfa, sessions, totp
+from domain import accounts, errors, meta, mfa, sessions, totp
 from domain.backup_codes import BackupCodes
 from domain.errors import InsufficientAuthentication, Refusal, TooManyAttempts
 from domain.keyring import Fixed
 from domain.policy import OperationPolicy, Policies
-from domain.records import Session
+from domain.records import Account, Session
 from domain.results import (
+    AccountPage,
     BackupCodesLeft,
     ChallengeIssued,
     Enrolment,
@@ -116,6 +117,18 @@ class Samples:
         yield SessionList(tuple(kinds))
         yield SessionList(tuple(kinds[:1] * _MANY))
 
+    def user_accounts(self) -> Iterator[Account]:
+        roles, yes_or_no = (accounts.USER, accounts.ADMIN), (True, False)
+        for name, role, active, enabled in product(self._names, roles, yes_or_no, yes_or_no):
+            yield Account(1, _ID, name, role, active, enabled, _NOW)
+
+    def account_pages(self) -> Iterator[AccountPage]:
+        """Cursors are numbers of rows, of which no database will hold more than 10^18."""
+        kinds = tuple(self.user_accounts())
+        yield AccountPage((), None)
+        yield AccountPage(kinds[:1], "1")
+        yield AccountPage(kinds[:1] * _MANY, "9" * 18)
+
     def enrolments(self) -> Iterator[Enrolment]:
         parameters, count = self._policies.totp, self._policies.backup_codes.enrolment_count
         secret = (_SECRET * 4)[: parameters.secret_bytes]
@@ -169,6 +182,12 @@ RESULTS: Mapping[str, Callable[[Samples], Iterable[object]]] = MappingProxyType(
         "getMFAStatus": Samples.states,
         "regenerateBackupCodes": Samples.new_codes,
         "verifyBackupCode": Samples.codes_left,
+        "listUsers": Samples.account_pages,
+        "getUser": Samples.user_accounts,
+        "deactivateUser": Samples.nothing,
+        "reactivateUser": Samples.nothing,
+        "endUserSessions": Samples.nothing,
+        "resetUserMFA": Samples.nothing,
         "getJWKS": Samples.key_sets,
         "getLiveness": Samples.healthy,
         "getReadiness": Samples.healthy,
@@ -194,6 +213,11 @@ REFUSALS: Mapping[str, tuple[type[Refusal], ...]] = MappingProxyType(
         ),
         "regenerateBackupCodes": (InsufficientAuthentication,),
         "verifyBackupCode": (*_CODE, errors.MFANotEnabled),
+        "getUser": (errors.NotFound,),
+        "deactivateUser": (errors.NotFound, errors.OwnAccount),
+        "reactivateUser": (errors.NotFound,),
+        "endUserSessions": (errors.NotFound,),
+        "resetUserMFA": (errors.NotFound, errors.OwnAccount),
     }
 )
 """What the act of an operation raises; ``kinds`` adds what any act can."""
@@ -206,6 +230,8 @@ def kinds(operation: Operation, policy: OperationPolicy) -> dict[type[Refusal], 
     found = list(REFUSALS.get(operation.id, ()))
     if operation.security.mandatory:
         found.append(errors.InvalidToken)
+    if policy.role is not None:
+        found.append(errors.Forbidden)
     if policy.assurance is not None:
         found.append(InsufficientAuthentication)
     if operation.id not in _ALONE:

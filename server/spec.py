@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+import handlers.admin
 import handlers.auth
 import handlers.meta
 import handlers.mfa
@@ -18,7 +19,14 @@ from domain.policy import Policies
 from server.policies import build, registry
 from server.rehearsal import rehearse
 
-HANDLERS = MappingProxyType({"auth": handlers.auth, "mfa": handlers.mfa, "meta": handlers.meta})
+HANDLERS = MappingProxyType(
+    {
+        "auth": handlers.auth,
+        "mfa": handlers.mfa,
+        "admin": handlers.admin,
+        "meta": handlers.meta,
+    }
+)
 """The handler module of each stem (``spec/paths/<stem>.yaml``)."""
 CONTEXT = ("client", "policy")
 """What a handler may ask for besides what its operation gives; ``server.app`` makes them."""

@@ -12,8 +12,9 @@ from domain.records import RefreshToken, Session
 from storage.models import refresh_tokens, sessions, users
 from storage.repositories.base import NOW, Repository, columns_of, values_of
 
+_OF_USER = ("username", "role")
 _COLUMNS: list[Any] = [
-    users.c.username if name == "username" else sessions.c[name] for name in Session.__slots__
+    users.c[name] if name in _OF_USER else sessions.c[name] for name in Session.__slots__
 ]
 _BY_ID = sessions.c.id == bindparam("session_id")
 _NOT_ENDED = sessions.c.ended_at.is_(None)
@@ -40,13 +41,19 @@ _SET_ASSURANCE = (
     .where(_BY_ID, _NOT_ENDED)
     .values(acr=bindparam("to_acr"), amr=bindparam("to_amr"), mfa_time=bindparam("to_mfa_time"))
 )
-_END = update(sessions).where(_BY_ID, _NOT_ENDED).values(ended_at=NOW)
-_END_ALL = (
-    update(sessions)
-    .where(sessions.c.user_id == bindparam("of_user"), _NOT_ENDED)
-    .values(ended_at=NOW)
-)
+# Nothing asks after a session that has ended, so its life is over for the purge, too.
+_ENDING = update(sessions).where(_NOT_ENDED).values(ended_at=NOW, idle_until=NOW)
+_END = _ENDING.where(_BY_ID)
+_BY_USER = sessions.c.user_id == bindparam("of_user")
+_END_ALL = _ENDING.where(_BY_USER)
 _END_OTHERS = _END_ALL.where(sessions.c.id != bindparam("keep"))
+_IN_USE = (
+    select(sessions.c.number)
+    .where(_BY_USER, _NOT_ENDED, _IN_TIME)
+    .order_by(sessions.c.last_used_at.desc(), sessions.c.number.desc())
+    .limit(bindparam("keep"))
+)
+_EVICT = _END_ALL.where(sessions.c.number.not_in(_IN_USE))
 
 _UNUSED = refresh_tokens.c.used_at.is_(None)
 _ADD_TOKEN = insert(refresh_tokens).inline()
@@ -70,8 +77,7 @@ class Sessions(Repository):
 
     def add(self, session: Session) -> None:
         values = values_of(session)
-        del values["username"]
-        self._change(_ADD, values)
+        self._change(_ADD, {name: values[name] for name in values.keys() - _OF_USER})
 
     def live(self, session_id: str, now: datetime) -> Session | None:
         return self._one(Session, _LIVE_BY_ID, {"session_id": session_id, "now": now})
@@ -97,6 +103,9 @@ class Sessions(Repository):
         if keep is None:
             return self._change(_END_ALL, {"of_user": user_id, "now": now})
         return self._change(_END_OTHERS, {"of_user": user_id, "now": now, "keep": keep})
+
+    def evict(self, user_id: str, keep: int, now: datetime) -> None:
+        self._change(_EVICT, {"of_user": user_id, "keep": keep, "now": now})
 
     def add_refresh_token(self, token: RefreshToken) -> None:
         self._change(_ADD_TOKEN, values_of(token))

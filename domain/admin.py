@@ -1,0 +1,85 @@
+"""What administrators do: one public function for each operation of ``paths/admin.yaml``.
+
+That the caller is an administrator with two factors has been seen to by
+:func:`domain.sessions.authenticate`; an act that changes something looks again under its locks.
+"""
+
+from __future__ import annotations
+
+from domain import accounts, sessions, usernames
+from domain.accounts import Act
+from domain.errors import Forbidden, NotFound, OwnAccount
+from domain.ports import Transaction
+from domain.records import Account, Session, User
+from domain.results import AccountPage
+from domain.services import Services
+
+
+def list_users(services: Services, username: str, limit: int, cursor: str) -> AccountPage:
+    """Up to ``limit`` accounts after ``cursor`` whose names begin with ``username``.
+
+    An empty ``username`` means all of them, an empty ``cursor`` the first.
+    """
+    with services.store.read() as tx:
+        found = tx.users.page(usernames.key(username), int(cursor or 0), limit + 1)
+    shown = tuple(found[:limit])
+    return AccountPage(shown, str(shown[-1].number) if len(found) > limit else None)
+
+
+def get_user(services: Services, user_id: str) -> Account:
+    """One account; :class:`NotFound` where there is none with this id."""
+    with services.store.read() as tx:
+        account = tx.users.account(user_id)
+    if account is None:
+        raise NotFound
+    return account
+
+
+def deactivate_user(services: Services, session: Session, user_id: str) -> None:
+    """Close another's account. Raises :class:`OwnAccount`, :class:`NotFound`."""
+    _refuse_own(session, user_id)
+    _carry_out(services, session, user_id, accounts.close)
+
+
+def reactivate_user(services: Services, session: Session, user_id: str) -> None:
+    """Open a closed account; :class:`NotFound` where there is none with this id."""
+    _carry_out(services, session, user_id, accounts.reopen)
+
+
+def end_user_sessions(services: Services, session: Session, user_id: str) -> None:
+    """End an account's sessions, one's own too; :class:`NotFound` as above."""
+    _carry_out(services, session, user_id, accounts.end_sessions)
+
+
+def reset_user_mfa(services: Services, session: Session, user_id: str) -> None:
+    """Remove another's second factor. Raises :class:`OwnAccount`, :class:`NotFound`."""
+    _refuse_own(session, user_id)
+    _carry_out(services, session, user_id, accounts.remove_factor)
+
+
+def _refuse_own(session: Session, user_id: str) -> None:
+    """An administrator without a second factor, or a closed one, could not undo it."""
+    if session.user_id == user_id:
+        raise OwnAccount
+
+
+def _carry_out(services: Services, session: Session, user_id: str, act: Act) -> None:
+    now = services.clock.now()
+    with services.store.write() as tx:
+        user = _locked(tx, session, user_id)
+        if sessions.require_live(tx, session, now).role != accounts.ADMIN:
+            raise Forbidden
+        if user is None:
+            raise NotFound
+        act(tx, user, now)
+        tx.commit()
+
+
+def _locked(tx: Transaction, session: Session, user_id: str) -> User | None:
+    """The account acted upon, locked together with the caller's.
+
+    So two administrators who close each other's accounts at the same moment come one after the
+    other, and the second is out before the act.
+    """
+    found = {each: tx.users.lock(each) for each in sorted({session.user_id, user_id})}
+    return found[user_id]

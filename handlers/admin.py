@@ -1,0 +1,36 @@
+"""Handlers of ``paths/admin.yaml``: unpack, one act, pack."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from domain import admin
+from domain.records import Session
+from domain.services import Services
+from handlers.packing import pack
+
+
+def list_users(
+    services: Services, username: str | None, limit: int, cursor: str | None
+) -> dict[str, Any]:
+    return pack(admin.list_users(services, username or "", limit, cursor or ""))
+
+
+def get_user(services: Services, user_id: str) -> dict[str, Any]:
+    return pack(admin.get_user(services, user_id))
+
+
+def deactivate_user(services: Services, session: Session, user_id: str) -> None:
+    admin.deactivate_user(services, session, user_id)
+
+
+def reactivate_user(services: Services, session: Session, user_id: str) -> None:
+    admin.reactivate_user(services, session, user_id)
+
+
+def end_user_sessions(services: Services, session: Session, user_id: str) -> None:
+    admin.end_user_sessions(services, session, user_id)
+
+
+def reset_user_mfa(services: Services, session: Session, user_id: str) -> None:
+    admin.reset_user_mfa(services, session, user_id)
