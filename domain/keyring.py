@@ -66,6 +66,13 @@ class Custody(Protocol):
     """What the rules ask of whoever keeps the keys."""
 
     @property
+    def rings(self) -> Mapping[str, KeyRing[bytes]]:
+        """The ring of each kind in ``VOUCHED``.
+
+        Encryption keys and peppers are asked for outside of any transaction only.
+        """
+
+    @property
     def audit(self) -> KeyRing[bytes]:
         """The keys of the audit chain. They may be asked for within a transaction."""
 

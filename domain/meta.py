@@ -19,6 +19,10 @@ def get_liveness(_services: Services) -> Health:
 
 
 def get_readiness(services: Services) -> Health:
-    """That the database answers with the expected schema; else :class:`Unavailable`."""
+    """That the database answers with the expected schema, and that the keys are those of its rows.
+
+    Raises :class:`Unavailable`, :class:`KeysUnfit`.
+    """
     services.store.ping()
+    services.keys.check()
     return OK

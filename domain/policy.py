@@ -135,9 +135,13 @@ class Lifetimes:
 
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """All that the spec decides for the rules."""
+    """All that the spec decides for the rules.
+
+    ``key_set_age`` is how long verifiers may keep the published keys.
+    """
 
     totp: TotpParameters
     backup_codes: BackupCodeFormat
     lifetimes: Lifetimes
     operations: Mapping[str, OperationPolicy] = field(default_factory=dict)
+    key_set_age: timedelta = timedelta(0)

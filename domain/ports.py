@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
+from domain.keyring import KeyPrint
 from domain.records import (
     Account,
     AuditEvent,
@@ -236,6 +237,31 @@ class Audit(Protocol):
         """Up to ``limit`` events below a number that match, the newest first."""
 
 
+class Keys(Protocol):
+    """What the database knows of keys, and which of its rows need them."""
+
+    def prints(self) -> Sequence[KeyPrint]:
+        """Every fingerprint, by kind and id."""
+
+    def register(self, known: KeyPrint) -> bool:
+        """Store a fingerprint; False where the key of this kind and id has one."""
+
+    def forget(self, kind: str, key_id: str) -> bool:
+        """Delete a fingerprint; False where there was none."""
+
+    def needed(self, kind: str, key_id: str) -> bool:
+        """Whether a row was made with this key. It may read a whole table."""
+
+    def sealed_otherwise(self, key_id: str, after: str, limit: int) -> Sequence[tuple[str, str]]:
+        """Factors, pending ones too, whose secret is sealed with another key than this one.
+
+        Up to ``limit`` pairs of id and envelope, in the order of the ids, which are above ``after``.
+        """
+
+    def count_otherwise(self, key_id: str) -> int:
+        """How many factors there are whose secret is sealed with another key than this one."""
+
+
 class Transaction(Protocol):
     """One transaction and the repositories that work inside it."""
 
@@ -253,6 +279,8 @@ class Transaction(Protocol):
     def budgets(self) -> Budgets: ...
     @property
     def addresses(self) -> Addresses: ...
+    @property
+    def keys(self) -> Keys: ...
     @property
     def audit(self) -> Audit: ...
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from domain.backup_codes import BackupCodes
 from domain.chain import Chain
 from domain.housekeeping import Housekeeper
+from domain.keyring import Custody
 from domain.passwords import Passwords
 from domain.policy import Policies
 from domain.ports import Clock, Store
@@ -20,7 +21,7 @@ class Services:
 
     ``passwords`` hashes and checks, ``sealer`` encrypts TOTP secrets at rest, ``tokens`` signs and
     checks access tokens, ``backup_codes`` makes and digests backup codes, ``chain`` seals and keeps
-    audit events, ``housekeeper`` purges.
+    audit events, ``keys`` tells whether the keys are those of the database, ``housekeeper`` purges.
     """
 
     clock: Clock
@@ -31,6 +32,7 @@ class Services:
     tokens: AccessTokens
     backup_codes: BackupCodes
     chain: Chain
+    keys: Custody
     housekeeper: Housekeeper = field(default_factory=Housekeeper)
     registration_open: bool = True
     totp_issuer: str = "Countersign"

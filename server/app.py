@@ -14,7 +14,7 @@ from domain.audit import Trail
 from domain.backup_codes import BackupCodes
 from domain.chain import Chain
 from domain.errors import Refusal
-from domain.keyring import Fixed
+from domain.keyring import Turns
 from domain.passwords import Passwords
 from domain.policy import OperationPolicy, Policies
 from domain.ports import Clock
@@ -25,6 +25,7 @@ from domain.sessions import authenticate
 from domain.tokens import AccessTokens
 from server import docs, keys, logs, settings, spec
 from server.client import client_of
+from server.keyring import Custodian, KeyDirectory, SigningRing, rota_of
 from server.settings import Settings
 from server.spec import Reading
 from server.trail import tell
@@ -69,21 +70,25 @@ def compose(
 
     ``workers`` is the number of processes that share the machine's cores.
     """
-    ring = keys.load(current.key_dir)
+    store = SqlStore(create_engine(current.database_url))
+    directory = KeyDirectory(current.key_dir)
+    custodian = Custodian(directory, store)
+    custodian.meet()
     return Services(
         clock=clock or SystemClock(),
-        store=SqlStore(create_engine(current.database_url)),
+        store=store,
         policies=policies,
         passwords=passwords or Passwords(max(1, (os.cpu_count() or 1) // workers)),
-        sealer=Sealer(Fixed(ring.encryption, max(ring.encryption))),
+        sealer=Sealer(custodian.rings["encryption"]),
         tokens=AccessTokens(
-            Fixed(ring.signing, max(ring.signing)),
+            Turns(SigningRing(directory), rota_of(policies), keys.made_at),
             current.issuer,
             current.audience,
             policies.lifetimes.access_token,
         ),
-        backup_codes=BackupCodes(policies.backup_codes, Fixed(ring.pepper, max(ring.pepper))),
-        chain=Chain(Fixed(ring.audit, max(ring.audit)), tell),
+        backup_codes=BackupCodes(policies.backup_codes, custodian.rings["pepper"]),
+        chain=Chain(custodian.audit, tell),
+        keys=custodian,
         registration_open=current.registration == "open",
         totp_issuer=current.totp_issuer,
     )

@@ -1,8 +1,9 @@
-"""The key directory: signing keys, encryption keys and peppers, one file a key, mode 0600.
+"""The key directory: signing, encryption and audit keys and peppers, one file a key, mode 0600.
 
 A file is ``<kind>-<id>.pem`` (an EC P-256 private key) or ``<kind>-<id>.key`` (32 bytes, base64).
-Ids sort by the time they were made; the newest of a kind is the current one, the older ones still
-verify, decrypt and digest what was made with them.
+An id begins with the time at which the key was made, so ids sort by age. The newest of a kind is
+the current one, the older ones still verify, decrypt and digest what was made with them. Of the
+signing keys the newest is only published at first (``domain.keyring.Rota``).
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-KINDS = ("signing", "encryption", "pepper")
+KINDS = ("signing", "encryption", "pepper", "audit")
 SYMMETRIC_BYTES = 32
+_UNFINISHED = ".new-"
+_TIME = "%Y%m%dT%H%M%S%f"
 
 
 class KeyDirectoryError(Exception):
@@ -31,11 +34,12 @@ class KeyDirectoryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """All keys by kind and id; the current id of a kind is its greatest."""
+    """All keys by kind and id; the greatest id of a kind is the newest."""
 
     signing: Mapping[str, ec.EllipticCurvePrivateKey]
     encryption: Mapping[str, bytes]
     pepper: Mapping[str, bytes]
+    audit: Mapping[str, bytes]
 
 
 @contextmanager
@@ -55,17 +59,37 @@ def ensure(folder: Path) -> None:
                 make(folder, kind)
 
 
-def make(folder: Path, kind: str) -> str:
-    """Make a new current key of a kind; returns its id. The caller holds the lock."""
-    key_id = _next_id()
+def make(folder: Path, kind: str, now: datetime | None = None) -> str:
+    """Make a new key of a kind, younger than the others; its id. The caller holds the lock.
+
+    The file appears under its name when it is whole, for a server may look at any moment.
+    """
+    key_id = _next_id(_ids(folder, kind), now or datetime.now(UTC))
     suffix, content = ("pem", _new_pem()) if kind == "signing" else ("key", _new_secret())
-    path = folder / f"{kind}-{key_id}.{suffix}"
+    for left in folder.glob(f"{_UNFINISHED}*"):  # by whoever held the lock and was killed
+        left.unlink()
+    unfinished = folder / f"{_UNFINISHED}{key_id}"
+    _write(unfinished, content)
+    unfinished.rename(folder / f"{kind}-{key_id}.{suffix}")
+    _sync(folder)
+    return key_id
+
+
+def _write(path: Path, content: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    return key_id
+
+
+def _sync(folder: Path) -> None:
+    """Make the names last: a key that was used and is gone after a power cut is a loss."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def load(folder: Path) -> Keys:
@@ -73,23 +97,38 @@ def load(folder: Path) -> Keys:
     if folder.exists() and folder.stat().st_mode & 0o022:
         raise KeyDirectoryError(f"{folder}: others can write to it; its mode must be 0700")
     signing = {_key_id(path): _read_signing(path) for path in _files(folder, "signing")}
-    encryption = {_key_id(path): _read_secret(path) for path in _files(folder, "encryption")}
-    pepper = {_key_id(path): _read_secret(path) for path in _files(folder, "pepper")}
-    for kind, found in (("signing", signing), ("encryption", encryption), ("pepper", pepper)):
-        if not found:
+    found = Keys(signing, *(_secrets(folder, kind) for kind in KINDS[1:]))
+    for kind in KINDS:
+        if not getattr(found, kind):
             raise KeyDirectoryError(
                 f"{folder}: no {kind} key; make one with 'countersign keys rotate {kind}'"
             )
-    return Keys(signing, encryption, pepper)
+    return found
+
+
+def _secrets(folder: Path, kind: str) -> dict[str, bytes]:
+    return {_key_id(path): _read_secret(path) for path in _files(folder, kind)}
+
+
+def made_at(key_id: str) -> datetime:
+    """When a key was made. Raises KeyDirectoryError for an id that does not begin with a time."""
+    try:
+        return datetime.strptime(key_id.partition("-")[0], _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        raise KeyDirectoryError("a key's name does not say when the key was made") from None
 
 
 def listing(folder: Path) -> list[tuple[str, str, bool]]:
-    """(kind, id, current) of every key, by kind and age."""
+    """(kind, id, newest) of every key, by kind and age."""
     rows = []
     for kind in KINDS:
-        ids = [_key_id(path) for path in _files(folder, kind)]
+        ids = _ids(folder, kind)
         rows += [(kind, key_id, key_id == ids[-1]) for key_id in ids]
     return rows
+
+
+def _ids(folder: Path, kind: str) -> list[str]:
+    return [_key_id(path) for path in _files(folder, kind)]
 
 
 def _files(folder: Path, kind: str) -> list[Path]:
@@ -100,9 +139,11 @@ def _key_id(path: Path) -> str:
     return path.stem.split("-", 1)[1]
 
 
-def _next_id() -> str:
-    """Time to the microsecond and chance, so that ids sort by age."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}"
+def _next_id(others: list[str], now: datetime) -> str:
+    """Time to the microsecond and chance. It sorts after the others even if a clock was ahead."""
+    if others:
+        now = max(now, made_at(others[-1]) + timedelta(microseconds=1))
+    return f"{now:{_TIME}}-{secrets.token_hex(4)}"
 
 
 def _new_pem() -> bytes:
@@ -118,6 +159,7 @@ def _new_secret() -> bytes:
 
 
 def _read(path: Path) -> bytes:
+    made_at(_key_id(path))
     if path.stat().st_mode & 0o077:
         raise KeyDirectoryError(f"{path}: readable by others; its mode must be 0600")
     return path.read_bytes()

@@ -31,6 +31,7 @@ from domain.policy import (
     TotpParameters,
 )
 from domain.policy_checks import PolicyFaults, check
+from server.keyring import cached_for
 
 _DURATION = {
     "type": "string",
@@ -268,6 +269,7 @@ def build(contract: Contract, bundle: Bundle) -> Policies:
         operations=MappingProxyType(
             {name: _operation_policy(operation) for name, operation in contract.operations.items()}
         ),
+        key_set_age=cached_for(contract),
     )
     _refuse_faults(policies, contract, schemas)
     _refuse_idle_extensions(contract)

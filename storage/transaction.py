@@ -13,6 +13,7 @@ from storage.repositories.backup_codes import BackupCodes
 from storage.repositories.budgets import Budgets
 from storage.repositories.challenges import Challenges
 from storage.repositories.factors import Factors
+from storage.repositories.keys import Keys
 from storage.repositories.sessions import Sessions
 from storage.repositories.users import Users
 
@@ -57,6 +58,10 @@ class SqlTransaction:
     @property
     def audit(self) -> Audit:
         return Audit(self._connection, self._writing)
+
+    @property
+    def keys(self) -> Keys:
+        return Keys(self._connection, self._writing)
 
     def commit(self) -> None:
         self._connection.commit()
