@@ -6,12 +6,13 @@ That the caller is an administrator with two factors has been seen to by
 
 from __future__ import annotations
 
-from domain import accounts, sessions, usernames
+from domain import accounts, audit, sessions, usernames
 from domain.accounts import Act
+from domain.audit import Trail, audited
 from domain.errors import Forbidden, NotFound, OwnAccount
 from domain.ports import Transaction
 from domain.records import Account, Session, User
-from domain.results import AccountPage
+from domain.results import AccountPage, AuditPage
 from domain.services import Services
 
 
@@ -35,43 +36,58 @@ def get_user(services: Services, user_id: str) -> Account:
     return account
 
 
-def deactivate_user(services: Services, session: Session, user_id: str) -> None:
+@audited
+def deactivate_user(services: Services, trail: Trail, session: Session, user_id: str) -> None:
     """Close another's account. Raises :class:`OwnAccount`, :class:`NotFound`."""
-    _refuse_own(session, user_id)
-    _carry_out(services, session, user_id, accounts.close)
+    _refuse_own(trail, session, user_id)
+    _carry_out(services, trail, session, user_id, accounts.close)
 
 
-def reactivate_user(services: Services, session: Session, user_id: str) -> None:
+@audited
+def reactivate_user(services: Services, trail: Trail, session: Session, user_id: str) -> None:
     """Open a closed account; :class:`NotFound` where there is none with this id."""
-    _carry_out(services, session, user_id, accounts.reopen)
+    _carry_out(services, trail, session, user_id, accounts.reopen)
 
 
-def end_user_sessions(services: Services, session: Session, user_id: str) -> None:
+@audited
+def end_user_sessions(services: Services, trail: Trail, session: Session, user_id: str) -> None:
     """End an account's sessions, one's own too; :class:`NotFound` as above."""
-    _carry_out(services, session, user_id, accounts.end_sessions)
+    _carry_out(services, trail, session, user_id, accounts.end_sessions)
 
 
-def reset_user_mfa(services: Services, session: Session, user_id: str) -> None:
+@audited
+def reset_user_mfa(services: Services, trail: Trail, session: Session, user_id: str) -> None:
     """Remove another's second factor. Raises :class:`OwnAccount`, :class:`NotFound`."""
-    _refuse_own(session, user_id)
-    _carry_out(services, session, user_id, accounts.remove_factor)
+    _refuse_own(trail, session, user_id)
+    _carry_out(services, trail, session, user_id, accounts.remove_factor)
 
 
-def _refuse_own(session: Session, user_id: str) -> None:
-    """An administrator without a second factor, or a closed one, could not undo it."""
+def list_audit_events(
+    services: Services, limit: int, cursor: str | None, user_id: str | None, event: str | None
+) -> AuditPage:
+    """Everybody's events, the newest first; see :func:`domain.audit.list_all`."""
+    return audit.list_all(services, limit=limit, cursor=cursor, user_id=user_id, event=event)
+
+
+def _refuse_own(trail: Trail, session: Session, user_id: str) -> None:
+    """An administrator who is shut out, or has no second factor left, could not undo it."""
     if session.user_id == user_id:
+        trail.by(session, user_id)
         raise OwnAccount
 
 
-def _carry_out(services: Services, session: Session, user_id: str, act: Act) -> None:
+def _carry_out(services: Services, trail: Trail, session: Session, user_id: str, act: Act) -> None:
     now = services.clock.now()
     with services.store.write() as tx:
         user = _locked(tx, session, user_id)
+        # An id that nobody has is not kept: it could be anything that was typed.
+        trail.by(session, None if user is None else user.id)
         if sessions.require_live(tx, session, now).role != accounts.ADMIN:
             raise Forbidden
         if user is None:
             raise NotFound
         act(tx, user, now)
+        trail.record(services, tx)
         tx.commit()
 
 

@@ -49,8 +49,8 @@ class Trail:
         """The user acts for themselves, in this session."""
         self.user_id, self.session_id = session.user_id, session.id
 
-    def by(self, session: Session, user_id: str) -> None:
-        """An administrator acts, in this session, upon the user."""
+    def by(self, session: Session, user_id: str | None) -> None:
+        """An administrator acts, in this session, upon the user; None where there is no such user."""
         self.user_id, self.session_id = user_id, session.id
         self.actor_id = session.user_id
 

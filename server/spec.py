@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -13,10 +14,11 @@ import handlers.meta
 import handlers.mfa
 from contract.bundle import Bundle, load
 from contract.compile import Contract, compile_contract
-from contract.completeness import bind
+from contract.completeness import Handler, argument_names, bind
+from contract.diagnostics import SpecError, error, in_order
 from contract.extensions import Registry
 from domain.policy import Policies
-from server.policies import build, registry
+from server.policies import ATTEMPTS, build, registry
 from server.rehearsal import rehearse
 
 HANDLERS = MappingProxyType(
@@ -28,7 +30,7 @@ HANDLERS = MappingProxyType(
     }
 )
 """The handler module of each stem (``spec/paths/<stem>.yaml``)."""
-CONTEXT = ("client", "policy")
+CONTEXT = ("client", "policy", "trail")
 """What a handler may ask for besides what its operation gives; ``server.app`` makes them."""
 
 
@@ -47,7 +49,21 @@ def read(root: Path, examples: Literal["warning", "error"] = "warning") -> Readi
     extensions = registry()
     bundle = load(root.resolve(), extensions, examples=examples, links="later")
     contract = compile_contract(bundle, extensions)
-    bind(contract, HANDLERS, CONTEXT)
+    _refuse_idle_attempts(contract, bind(contract, HANDLERS, CONTEXT))
     policies = build(contract, bundle)
     rehearse(contract, policies)
     return Reading(bundle, contract, policies, extensions)
+
+
+def _refuse_idle_attempts(contract: Contract, handlers: Mapping[str, Handler]) -> None:
+    """Budgets reach an act through its handler's `policy`; one without it charges nothing."""
+    faults = [
+        error(
+            contract.bundle.where(f"{operation.pointer}/{ATTEMPTS.name}", key=True),
+            f'"{ATTEMPTS.name}" has no effect: the handler of {name} takes no "policy"',
+        )
+        for name, operation in contract.operations.items()
+        if ATTEMPTS.name in operation.extensions and "policy" not in argument_names(handlers[name])
+    ]
+    if faults:
+        raise SpecError(in_order(faults))
