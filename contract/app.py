@@ -25,10 +25,11 @@ from contract.guard import Guard, Mode, Observer
 from contract.operation import Operation
 from contract.request import Request
 from contract.routing import Routing
-from contract.view import Hooks, View
+from contract.view import Gate, Hooks, View
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
 Pages = Callable[[dict[str, Any]], Mapping[str, App]]
+Around = Callable[[App], App]
 
 
 def create_app(
@@ -44,19 +45,24 @@ def create_app(
     docs: Pages | None = None,
     observe: Observer | None = None,
     lifespan: Lifespan | None = None,
+    gate: Gate | None = None,
+    around: Around | None = None,
 ) -> ContractApp:
     """An ASGI application that serves a spec, given by its root file or compiled already.
 
     `handlers` maps the stem of a paths file to the module that serves it; a handler is called as
     `handler(services, **what its signature names)`: `body`, declared parameters, `session` (what
     `authenticate` returned) and the names in `context`. `docs` makes pages, by exact path, from
-    the bundled document; they are not held against the spec. Raises SpecError with every error.
+    the bundled document; they are not held against the spec. `gate` is asked about each request
+    that has an operation, before its body is read. `around` stands outside the guard and is for
+    what no spec speaks of. Raises SpecError with every error.
     """
     contract = spec if isinstance(spec, Contract) else _read(spec, registry)
-    hooks = Hooks(authenticate, context or {}, refusals)
+    hooks = Hooks(authenticate, context or {}, refusals, gate)
     bound = bind(contract, handlers, hooks.context)
     pages = docs(contract.document) if docs else {}
-    middlewares = [
+    middlewares: list[Any] = [
+        *([around] if around else ()),
         functools.partial(Guard, contract=contract, mode=mode, observe=observe),
         functools.partial(Routing, contract=contract, pages=pages),
         LifespanMiddleware,
@@ -104,7 +110,9 @@ class ContractApp(connexion.FlaskApp):  # type: ignore[misc] # Connexion carries
             names = resolver.names[name]
             return View(contract.operations[name], operation.function, names, hooks)
 
-        self._middleware_app = ContractFlask(__name__, contract=contract, make_view=make_view)
+        self._middleware_app = ContractFlask(
+            __name__, contract=contract, make_view=make_view, hooks=hooks
+        )
         AbstractApp.__init__(
             self, __name__, lifespan=lifespan, middlewares=middlewares, resolver=resolver
         )

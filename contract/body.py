@@ -44,11 +44,16 @@ async def read_body(exchange: Exchange, headers: Headers, receive: Receive) -> N
 
 
 async def _in_time(reading: Coroutine[Any, Any, _Read], headers: Headers) -> _Read:
-    """Raises TimeoutError. Without either header there is no body to wait for (RFC 9112 6.3)."""
-    if "content-length" not in headers and "transfer-encoding" not in headers:
+    """Raises TimeoutError."""
+    if not announces_body(headers):
         return await reading
     async with asyncio.timeout(PATIENCE):
         return await reading
+
+
+def announces_body(headers: Headers) -> bool:
+    """Whether bytes of a body follow the head (RFC 9112 section 6.3)."""
+    return "transfer-encoding" in headers or headers.first("content-length") not in (None, "0")
 
 
 def _announced(headers: Headers) -> int:

@@ -14,12 +14,13 @@ import flask
 from connexion.apps.flask import FlaskApi, FlaskASGIApp
 
 from contract.asgi import EXCHANGE, Receive, Scope, Send, exchange_of
-from contract.body import read_body
+from contract.body import announces_body, read_body
 from contract.compile import Contract
 from contract.flasks import Application
 from contract.operation import rule_for
-from contract.replies import Refused, Reply
+from contract.replies import Refused, Reply, refusal
 from contract.request import Exchange, Headers
+from contract.view import Hooks
 
 THREADS = 100
 """Requests at work at once."""
@@ -80,11 +81,15 @@ class ContractApi(FlaskApi):  # type: ignore[misc] # Connexion carries no types
 class ContractFlask(FlaskASGIApp):  # type: ignore[misc] # Connexion carries no types
     """Connexion's Flask application with our bridge in place of its WSGI adapter."""
 
-    def __init__(self, import_name: str, *, contract: Contract, make_view: MakeView) -> None:
+    def __init__(
+        self, import_name: str, *, contract: Contract, make_view: MakeView, hooks: Hooks
+    ) -> None:
         # Connexion's own constructor would make a plain Flask and a WSGI adapter with a thread pool.
         self.app = Application(import_name)
         self._make_view = make_view
         self._base_path = contract.base_path
+        self._gate = hooks.gate
+        self._refusals = hooks.refusals
         self._lane = Lane(THREADS, WAITING)
         # Whether the process lives must not wait behind a flood of password hashes.
         self._quick_lane = Lane(QUICK_THREADS)
@@ -99,6 +104,9 @@ class ContractFlask(FlaskASGIApp):  # type: ignore[misc] # Connexion carries no 
             await _without_http(scope, receive, send)
             return
         exchange = exchange_of(scope)
+        exchange.reply = await self._turned_away(exchange)
+        if exchange.reply is not None:
+            return
         try:
             assert exchange.request is not None  # noqa: S101 - routing has run
             await read_body(exchange, exchange.request.headers, receive)
@@ -107,6 +115,19 @@ class ContractFlask(FlaskASGIApp):  # type: ignore[misc] # Connexion carries no 
             exchange.reply = refused.reply(exchange.request_id)
             return
         exchange.reply = await lane.run(self._serve, exchange, scope)
+
+    async def _turned_away(self, exchange: Exchange) -> Reply | None:
+        """The reply to a request that the gate refuses, whose body nobody will read."""
+        if self._gate is None:
+            return None
+        operation, request = exchange.operation, exchange.request
+        assert operation is not None and request is not None  # noqa: S101, PT018
+        try:
+            await self._gate(request)
+        except self._refusals as refused:
+            exchange.unread = announces_body(request.headers)
+            return refusal(refused, exchange.request_id, mandatory=operation.security.mandatory)
+        return None
 
     def _lane_for(self, exchange: Exchange) -> Lane:
         """The threads that serve a request. Raises Refused (503) where too many wait for one."""

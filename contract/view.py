@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,8 @@ from contract.violations import Invalid, Violation
 # RFC 6750 section 2.1, with the scheme in any case (RFC 9110 section 11.1).
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
 
+Gate = Callable[[Request], Awaitable[None]]
+
 
 @dataclass(frozen=True)
 class Hooks:
@@ -44,11 +46,13 @@ class Hooks:
 
     `authenticate` turns `request.token` into a session or raises one of `refusals`. `context`
     makes further arguments of handlers. `refusals` have `status`, `code`, `message`, `headers`.
+    `gate` is asked on the event loop before a body is read or a thread taken, and may raise one.
     """
 
     authenticate: Callable[[Request, Operation], Any]
     context: Mapping[str, Callable[[Request], Any]]
     refusals: tuple[type[Exception], ...]
+    gate: Gate | None = None
 
 
 class View:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from domain.errors import Unavailable
 
 # A request in the queue is answered with 503 before the five seconds that clients are promised.
 LONGEST_WAIT_SECONDS = 4.0
+# By then whoever waits now has been served or turned away.
+RETRY_SECONDS = math.ceil(LONGEST_WAIT_SECONDS)
 
 
 class Passwords:
@@ -50,7 +53,7 @@ class Passwords:
         lost nothing. Raises :class:`Unavailable`, at once, where there is none.
         """
         if not self._admitted.acquire(blocking=False):
-            raise Unavailable
+            raise Unavailable(retry_after=RETRY_SECONDS)
         try:
             yield self._hasher
         finally:
@@ -78,7 +81,7 @@ class Hasher:
     @contextmanager
     def _turn(self) -> Iterator[None]:
         if not self._running.acquire(timeout=LONGEST_WAIT_SECONDS):
-            raise Unavailable
+            raise Unavailable(retry_after=RETRY_SECONDS)
         try:
             yield
         finally:

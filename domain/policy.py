@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -43,6 +44,11 @@ class FloodPolicy:
     rate: int
     per: timedelta
     burst: int
+
+    @property
+    def window(self) -> int:
+        """Whole seconds in which a spent burst comes back."""
+        return math.ceil(self.burst * self.per / timedelta(seconds=self.rate))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 
-from contract.app import ContractApp, create_app
+from contract.app import Around, ContractApp, create_app
 from contract.operation import Operation
 from contract.request import Request
 from domain.audit import Trail
@@ -25,6 +26,9 @@ from domain.sessions import authenticate
 from domain.tokens import AccessTokens
 from server import docs, keys, logs, settings, spec
 from server.client import client_of
+from server.cors import Cors, sent_headers
+from server.flood import Flood, gate
+from server.housekeeping import keeping_house
 from server.keyring import Custodian, KeyDirectory, SigningRing, rota_of
 from server.settings import Settings
 from server.spec import Reading
@@ -109,6 +113,7 @@ def create(
     """
     policies = reading.policies
     services = compose(current, policies, clock=clock, passwords=passwords, workers=workers)
+    flood = Flood(current.redis_url)
 
     def session_of(request: Request, operation: Operation) -> Session:
         return authenticate(services, request.token or "", policies.operations[operation.id])
@@ -137,19 +142,33 @@ def create(
         mode=current.contract,
         docs=docs.pages,
         observe=observe,
-        lifespan=_closing(services),
+        lifespan=_closing(services, flood),
+        gate=gate(flood, reading.contract.operations, lambda request: client(request).address),
+        around=_cors(current, reading),
     )
     application.services = services
     application.app.before_request(patience.begin)
     return application
 
 
-def _closing(services: Services) -> Callable[[object], AbstractAsyncContextManager[None]]:
-    """The application's life: at its end the database gets its connections back."""
+def _cors(current: Settings, reading: Reading) -> Around | None:
+    """What lets pages of other origins in, where there are any."""
+    if not current.cors_origins:
+        return None
+    headers = sent_headers(reading.contract.operations.values())
+    return partial(Cors, origins=current.cors_origins, headers=headers)
+
+
+def _closing(
+    services: Services, flood: Flood
+) -> Callable[[object], AbstractAsyncContextManager[None]]:
+    """The application's life: somebody keeps house, and at its end database and Redis get their connections back."""
 
     @asynccontextmanager
     async def life(_application: object) -> AsyncIterator[None]:
-        yield
+        async with keeping_house(services):
+            yield
+        await flood.close()
         services.store.close()
 
     return life

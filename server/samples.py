@@ -36,6 +36,7 @@ from domain.results import (
     TokenPair,
 )
 from domain.tokens import AccessTokens, new_opaque
+from server.policies import RATE_LIMIT
 from server.settings import Settings
 
 _NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
@@ -251,6 +252,9 @@ def refusals(operation: Operation, policy: OperationPolicy) -> Iterator[Refusal]
         else:
             yield kind()
 
+    flood = operation.extensions.get(RATE_LIMIT.name)
+    if flood is not None:
+        yield errors.TooManyRequests(flood.window, flood.burst, flood.window)
 
 def _closed_budgets(policy: OperationPolicy) -> Iterator[TooManyAttempts]:
     """The shortest and the longest wait for each budget that can close."""

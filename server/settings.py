@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
+from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -13,6 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 PREFIX = "COUNTERSIGN_"
 
 Network = IPv4Network | IPv6Network
+
+# RFC 6454 section 6.2, as a browser writes it: in lower case, the default port left out.
+_ORIGIN = re.compile(
+    r"(?:http(?!.*:80$)|https(?!.*:443$))://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?"
+)
+_REDIS = re.compile(r"(?:rediss?|unix)://[^\s]+")
 
 
 class SettingsError(Exception):
@@ -42,6 +50,7 @@ class Settings(BaseModel):
     registration: Literal["open", "closed"] = "open"
     trusted_proxies: tuple[Network, ...] = ()
     redis_url: str | None = None
+    cors_origins: tuple[str, ...] = ()
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
@@ -52,11 +61,28 @@ class Settings(BaseModel):
 
     @field_validator("redis_url")
     @classmethod
-    def _refuse_redis(cls, value: str | None) -> str | None:
-        if value is not None:
-            # Nothing shares state through Redis yet; a setting without effect would be a trap.
-            raise ValueError("is reserved: this version keeps all shared state in the database")
+    def _is_served(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if not _REDIS.fullmatch(value):
+            raise ValueError("is a redis://, rediss:// or unix:// URL")
+        if find_spec("redis") is None:
+            raise ValueError('needs the extra "redis", which is not installed')
         return value
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        origins = tuple(part.strip() for part in value.split(",") if part.strip())
+        if not all(map(_ORIGIN.fullmatch, origins)):
+            # What no browser sends would have no effect, and * would let every page in.
+            raise ValueError(
+                "lists origins as browsers send them: scheme://host[:port], in lower case,"
+                " without a default port, a path or *"
+            )
+        return origins
 
     @model_validator(mode="after")
     def _refuse_weak_production(self) -> Self:
@@ -69,6 +95,8 @@ class Settings(BaseModel):
         if any(network.prefixlen == 0 for network in self.trusted_proxies):
             # Everybody could choose an address, and with it the budget that guesses draw on.
             raise ValueError("COUNTERSIGN_TRUSTED_PROXIES must not be everybody in production")
+        if not all(origin.startswith("https://") for origin in self.cors_origins):
+            raise ValueError("COUNTERSIGN_CORS_ORIGINS must be https origins in production")
         return self
 
 
