@@ -18,6 +18,10 @@ from domain.policy import Attempts
 from domain.ports import Transaction
 from domain.records import Client, User
 
+# More than anybody uses in turn. Guesses from these are hardly delayed, so that whoever knows the
+# password and signs in from everywhere must not make the list, and the table, as long as they like.
+MOST_ADDRESSES = 100
+
 
 @dataclass(frozen=True, slots=True)
 class PasswordProof:
@@ -91,3 +95,4 @@ def remember(tx: Transaction, user_id: str, client: Client, now: datetime) -> No
     origin = addresses.origin(client.address)
     if origin != addresses.NOWHERE:
         tx.addresses.remember(user_id, origin, now)
+        tx.addresses.evict(user_id, MOST_ADDRESSES)

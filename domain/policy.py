@@ -143,11 +143,13 @@ class Lifetimes:
 class Policies:
     """All that the spec decides for the rules.
 
-    ``key_set_age`` is how long verifiers may keep the published keys.
+    ``most_sessions`` is how many live sessions a user may have, ``key_set_age`` how long verifiers
+    may keep the published keys.
     """
 
     totp: TotpParameters
     backup_codes: BackupCodeFormat
     lifetimes: Lifetimes
+    most_sessions: int
     operations: Mapping[str, OperationPolicy] = field(default_factory=dict)
     key_set_age: timedelta = timedelta(0)

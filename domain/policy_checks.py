@@ -48,6 +48,7 @@ def check(policies: Policies) -> None:
         *_backup_codes(policies.backup_codes),
         *_totp(policies.totp),
         *_lifetimes(policies),
+        *_sessions(policies),
         *_attempts(policies),
     ]
     if faults:
@@ -106,6 +107,11 @@ def _lifetimes(policies: Policies) -> Iterator[Fault]:
                 f"lifetimes.{name}",
                 f"the lifetime of a {name.replace('_', ' ')} is at least a second",
             )
+
+
+def _sessions(policies: Policies) -> Iterator[Fault]:
+    if policies.most_sessions < 1:
+        yield "most_sessions", "a user may have at least one session"
 
 
 def _attempts(policies: Policies) -> Iterator[Fault]:

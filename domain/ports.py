@@ -206,6 +206,9 @@ class Addresses(Protocol):
     def remember(self, user_id: str, address: str, now: datetime) -> None:
         """Note that the user signed in from this address."""
 
+    def evict(self, user_id: str, keep: int) -> None:
+        """Forget those of a user's addresses that were not used for longest, beyond ``keep``."""
+
 
 class Audit(Protocol):
     """The audit trail. It only grows."""
@@ -262,6 +265,13 @@ class Keys(Protocol):
         """How many factors there are whose secret is sealed with another key than this one."""
 
 
+class Chores(Protocol):
+    """What one process does for all that share a database."""
+
+    def take(self, name: str, now: datetime, next_at: datetime) -> bool:
+        """Move the time at which a chore is due on to ``next_at`` where that time has come."""
+
+
 class Transaction(Protocol):
     """One transaction and the repositories that work inside it."""
 
@@ -279,6 +289,8 @@ class Transaction(Protocol):
     def budgets(self) -> Budgets: ...
     @property
     def addresses(self) -> Addresses: ...
+    @property
+    def chores(self) -> Chores: ...
     @property
     def keys(self) -> Keys: ...
     @property

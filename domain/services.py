@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from domain.backup_codes import BackupCodes
 from domain.chain import Chain
-from domain.housekeeping import Housekeeper
 from domain.keyring import Custody
 from domain.passwords import Passwords
 from domain.policy import Policies
@@ -21,7 +20,7 @@ class Services:
 
     ``passwords`` hashes and checks, ``sealer`` encrypts TOTP secrets at rest, ``tokens`` signs and
     checks access tokens, ``backup_codes`` makes and digests backup codes, ``chain`` seals and keeps
-    audit events, ``keys`` tells whether the keys are those of the database, ``housekeeper`` purges.
+    audit events, ``keys`` tells whether the keys are those of the database.
     """
 
     clock: Clock
@@ -33,6 +32,5 @@ class Services:
     backup_codes: BackupCodes
     chain: Chain
     keys: Custody
-    housekeeper: Housekeeper = field(default_factory=Housekeeper)
     registration_open: bool = True
     totp_issuer: str = "Countersign"

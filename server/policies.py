@@ -235,6 +235,7 @@ _PLACES: dict[str, tuple[str, ...]] = {
     "lifetimes.refresh_token": ("RefreshToken", TTL.name),
     "lifetimes.session": ("Session", TTL.name),
     "lifetimes.enrolment": ("MFASetupResponse", TTL.name),
+    "most_sessions": ("SessionList", "properties", "sessions", "maxItems"),
 }
 """Where in the schemas each policy is said; those of operations are said at the operation."""
 _TAKERS = {
@@ -266,6 +267,7 @@ def build(contract: Contract, bundle: Bundle) -> Policies:
                 for field in fields(Lifetimes)
             }
         ),
+        most_sessions=schemas.at("most_sessions"),
         operations=MappingProxyType(
             {name: _operation_policy(operation) for name, operation in contract.operations.items()}
         ),

@@ -115,8 +115,9 @@ class Samples:
             )
         ]
         yield SessionList(())
-        yield SessionList(tuple(kinds))
-        yield SessionList(tuple(kinds[:1] * _MANY))
+        for kind in kinds:
+            yield SessionList((kind,))
+        yield SessionList(tuple(kinds[:1] * self._policies.most_sessions))
 
     def user_accounts(self) -> Iterator[Account]:
         roles, yes_or_no = (accounts.USER, accounts.ADMIN), (True, False)

@@ -12,6 +12,7 @@ from storage.repositories.audit import Audit
 from storage.repositories.backup_codes import BackupCodes
 from storage.repositories.budgets import Budgets
 from storage.repositories.challenges import Challenges
+from storage.repositories.chores import Chores
 from storage.repositories.factors import Factors
 from storage.repositories.keys import Keys
 from storage.repositories.sessions import Sessions
@@ -62,6 +63,10 @@ class SqlTransaction:
     @property
     def keys(self) -> Keys:
         return Keys(self._connection, self._writing)
+
+    @property
+    def chores(self) -> Chores:
+        return Chores(self._connection, self._writing)
 
     def commit(self) -> None:
         self._connection.commit()

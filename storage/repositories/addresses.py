@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, delete, select
 
 from storage.models import addresses
 from storage.repositories.base import NOW, Repository, per_engine
@@ -21,6 +21,16 @@ _REMEMBER = per_engine(
 )
 
 
+_OF_USER = addresses.c.user_id == bindparam("of_user")
+_LATEST = (
+    select(addresses.c.address)
+    .where(_OF_USER)
+    .order_by(addresses.c.last_seen_at.desc(), addresses.c.address)
+    .limit(bindparam("keep"))
+)
+_EVICT = delete(addresses).where(_OF_USER, addresses.c.address.not_in(_LATEST))
+
+
 class Addresses(Repository):
     __slots__ = ()
 
@@ -29,3 +39,6 @@ class Addresses(Repository):
 
     def remember(self, user_id: str, address: str, now: datetime) -> None:
         self._change(self._own(_REMEMBER), {"of_user": user_id, "at": address, "now": now})
+
+    def evict(self, user_id: str, keep: int) -> None:
+        self._change(_EVICT, {"of_user": user_id, "keep": keep})

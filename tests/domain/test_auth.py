@@ -36,6 +36,7 @@ from domain.services import Services
 from tests.domain.world import (
     HOME,
     NOTHING_ASKED,
+    POLICIES,
     STRANGER,
     Make,
     Person,
@@ -705,6 +706,33 @@ def test_sessions_are_listed_newest_first_and_the_present_one_is_marked(
     assert [s.current for s in listed] == [False, True]
     assert [s.user_agent for s in listed] == ["Safari", "Firefox"]
     assert listed[0].created_at == clock.now()
+
+
+def test_sessions_beyond_what_the_spec_allows_end_the_longest_unused_first(
+    services: Services, bob: Person, clock: SettableClock
+) -> None:
+    few = replace(bob, services=replace(services, policies=replace(POLICIES, most_sessions=2)))
+    clock.advance(minutes=1)
+    second = replace(few).sign_in()
+    clock.advance(minutes=1)
+    few.refresh()
+    third = replace(few).sign_in()
+    listed = auth.list_sessions(few.services, few.session()).sessions
+    assert [each.session_id for each in listed] == [third.session().id, few.session().id]
+    with pytest.raises(InvalidToken):
+        second.session()
+    with pytest.raises(InvalidRefreshToken):
+        second.refresh()
+
+
+def test_no_more_sessions_are_shown_than_the_spec_allows_now(
+    services: Services, bob: Person
+) -> None:
+    for _ in range(2):
+        bob.sign_in()
+    fewer = replace(services, policies=replace(POLICIES, most_sessions=2))
+    shown = auth.list_sessions(fewer, bob.session()).sessions
+    assert [each.current for each in shown] == [True, False]
 
 
 def test_a_long_user_agent_is_cut(bob: Person) -> None:

@@ -51,6 +51,7 @@ def test_entropy_that_normalising_takes_away_does_not_count() -> None:
             replace(POLICIES, lifetimes=replace(POLICIES.lifetimes, challenge=timedelta(0))),
             "lifetime of a challenge",
         ),
+        (replace(POLICIES, most_sessions=0), "at least one session"),
     ],
 )
 def test_what_cannot_be_kept_to_is_refused(policies: Policies, message: str) -> None:

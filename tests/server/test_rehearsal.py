@@ -163,10 +163,10 @@ PLANTED: dict[str, tuple[Edits, tuple[str, str], str]] = {
         (AUTH, "        enum: [pwd, mfa]"),
         'getSession answers 200, but "/data/amr/*" can be "otp", which is not listed',
     ),
-    "one session at most": (
-        [(AUTH, SESSIONS, SESSIONS + "      maxItems: 1\n")],
-        (AUTH, SESSIONS + "      maxItems:"),
-        '"/data/sessions" has more than 1 items',
+    "one session at least": (
+        [(AUTH, SESSIONS, SESSIONS + "      minItems: 1\n")],
+        (AUTH, SESSIONS + "      minItems:"),
+        '"/data/sessions" has fewer than 1 items',
     ),
     "a user agent cut short": (
         [(AUTH, AGENT, AGENT + "      maxLength: 255\n")],
@@ -258,7 +258,7 @@ def test_a_breach_that_many_replies_share_is_told_once(tmp_path: Path) -> None:
 
 
 def test_every_breach_is_told_at_once(tmp_path: Path) -> None:
-    names = ("a maximum below the lifetime", "fewer methods", "one session at most")
+    names = ("a maximum below the lifetime", "fewer methods", "one session at least")
     lines = refused(tmp_path, [edit for name in names for edit in PLANTED[name][0]])
     assert all(any(PLANTED[name][2] in line for line in lines) for name in names)
 

@@ -152,6 +152,32 @@ class TestSessions:
         assert tx.sessions.end_all(user.id, NOW) == 1
         assert tx.sessions.live(foreign.id, NOW) == foreign
 
+    def test_the_sessions_longest_unused_give_way_and_other_users_keep_theirs(
+        self, tx, user
+    ) -> None:
+        stranger = a_user()
+        tx.users.add(stranger)
+        foreign = a_session(stranger)
+        unused, renewed, same_instant, newest = [
+            a_session(user, created_at=NOW + n * MOMENT, last_used_at=NOW + used * MOMENT)
+            for n, used in enumerate((0, 9, 3, 3))
+        ]
+        for each in (foreign, unused, renewed, same_instant, newest):
+            tx.sessions.add(each)
+        for keep, left in ((4, 4), (3, 3), (2, 2)):
+            tx.sessions.evict(user.id, keep, NOW)
+            assert len(tx.sessions.live_of(user.id, NOW)) == left
+        assert tx.sessions.live_of(user.id, NOW) == [newest, renewed]
+        assert tx.sessions.live(foreign.id, NOW) == foreign
+
+    def test_what_has_ended_takes_no_place(self, tx, user, session) -> None:
+        ended, ran_out = a_session(user), a_session(user, idle_until=SOON, last_used_at=SOON)
+        for each in (ended, ran_out):
+            tx.sessions.add(each)
+        tx.sessions.end(ended.id, NOW)
+        tx.sessions.evict(user.id, 1, SOON)
+        assert tx.sessions.live_of(user.id, SOON) == [session]
+
     def test_a_refresh_token_is_spent_once(self, tx, session) -> None:
         token = a_token(session)
         tx.sessions.add_refresh_token(token)
