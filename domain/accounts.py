@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from domain import guesses, sessions, usernames
+from domain.audit import Trail, audited
 from domain.errors import NotFound, PasswordRefused, UsernameTaken
 from domain.ports import Transaction
 from domain.records import Account, User
@@ -72,18 +73,30 @@ def give_password(password_hash: str) -> Act:
     return act
 
 
-def carry_out(services: Services, act: Act, username: str) -> None:
+@audited
+def carry_out(services: Services, trail: Trail, act: Act, username: str) -> None:
     """Do one of the acts above to the account of this name."""
     now = services.clock.now()
     with services.store.write() as tx:
-        act(tx, _locked(tx, username), now)
+        user = _locked(tx, username)
+        trail.user_id = user.id
+        act(tx, user, now)
+        trail.record(services, tx)
         tx.commit()
 
 
+@audited
 def create_user(
-    services: Services, username: str, password: str, role: str = USER
+    services: Services, trail: Trail, username: str, password: str, role: str = USER
 ) -> RegisteredUser:
-    """Create an account whether registration is open or not.
+    """See :func:`make_user`, whether registration is open or not."""
+    return make_user(services, trail, username, password, role)
+
+
+def make_user(
+    services: Services, trail: Trail, username: str, password: str, role: str = USER
+) -> RegisteredUser:
+    """Create an account, for an act that is :func:`audited`.
 
     Raises :class:`PasswordRefused`, :class:`UsernameTaken`.
     """
@@ -101,6 +114,8 @@ def create_user(
     with services.store.write() as tx:
         if not tx.users.add(user):
             raise UsernameTaken
+        trail.user_id = user.id
+        trail.record(services, tx)
         tx.commit()
     return RegisteredUser(user.id, user.username)
 
@@ -123,36 +138,37 @@ def list_accounts(services: Services) -> Iterator[Account]:
         after = batch[-1].number
 
 
-def set_password(services: Services, username: str, password: str) -> None:
+def set_password(services: Services, trail: Trail, username: str, password: str) -> None:
     """Set a new password; the second factor stays. Raises :class:`PasswordRefused`."""
     if services.passwords.refused(password, username):
         raise PasswordRefused
-    carry_out(services, give_password(services.passwords.hash(password)), username)
+    new_hash = services.passwords.hash(password)
+    carry_out(services, trail, give_password(new_hash), username)
 
 
-def deactivate(services: Services, username: str) -> None:
+def deactivate(services: Services, trail: Trail, username: str) -> None:
     """See :func:`close`."""
-    carry_out(services, close, username)
+    carry_out(services, trail, close, username)
 
 
-def activate(services: Services, username: str) -> None:
+def activate(services: Services, trail: Trail, username: str) -> None:
     """See :func:`reopen`."""
-    carry_out(services, reopen, username)
+    carry_out(services, trail, reopen, username)
 
 
-def reset_mfa(services: Services, username: str) -> None:
+def reset_mfa(services: Services, trail: Trail, username: str) -> None:
     """See :func:`remove_factor`."""
-    carry_out(services, remove_factor, username)
+    carry_out(services, trail, remove_factor, username)
 
 
-def promote(services: Services, username: str) -> None:
+def promote(services: Services, trail: Trail, username: str) -> None:
     """Make an administrator of a user."""
-    carry_out(services, give_role(ADMIN), username)
+    carry_out(services, trail, give_role(ADMIN), username)
 
 
-def demote(services: Services, username: str) -> None:
+def demote(services: Services, trail: Trail, username: str) -> None:
     """Make an ordinary user of an administrator."""
-    carry_out(services, give_role(USER), username)
+    carry_out(services, trail, give_role(USER), username)
 
 
 def _locked(tx: Transaction, username: str) -> User:

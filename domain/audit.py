@@ -20,6 +20,8 @@ from domain.services import Services
 
 SUCCESS, FAILURE = "success", "failure"
 PASSWORD, REFRESH_TOKEN = "password", "refresh_token"
+REUSE = "token_reused"
+"""The reason where a spent refresh token came again, and its session ended for it."""
 COMMAND_LINE = "cli"
 """The actor of what is done with ``countersign`` and not by a request."""
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from domain import (
     accounts,
+    audit,
     challenges,
     first_factor,
     second_factor,
@@ -14,6 +15,7 @@ from domain import (
     tokens,
     usernames,
 )
+from domain.audit import Trail, audited
 from domain.errors import (
     InvalidChallenge,
     InvalidCredentials,
@@ -38,18 +40,21 @@ from domain.second_factor import Admitted, CodeProof
 from domain.services import Services
 
 
-def register_user(services: Services, username: str, password: str) -> RegisteredUser:
+@audited
+def register_user(services: Services, trail: Trail, username: str, password: str) -> RegisteredUser:
     """Create an account, if registration is open.
 
     Raises :class:`RegistrationClosed`, :class:`PasswordRefused`, :class:`UsernameTaken`.
     """
     if not services.registration_open:
         raise RegistrationClosed
-    return accounts.create_user(services, username, password)
+    return accounts.make_user(services, trail, username, password)
 
 
+@audited
 def login(
     services: Services,
+    trail: Trail,
     body: Mapping[str, str],
     client: Client,
     policy: OperationPolicy,
@@ -60,22 +65,26 @@ def login(
     ``session`` is that of the bearer token, if one was sent; only a step-up challenge needs it.
     """
     if "challenge_id" in body:
-        result: TokenPair | ChallengeIssued = _finish(
-            services, body["challenge_id"], body["mfa_code"], client, policy, session
+        return _finish(
+            services, trail, body["challenge_id"], body["mfa_code"], client, policy, session
         )
-    else:
-        result = _begin(services, body["username"], body["password"], client, policy)
-    return result
+    return _begin(services, trail, body["username"], body["password"], client, policy)
 
 
 def _begin(
-    services: Services, username: str, password: str, client: Client, policy: OperationPolicy
+    services: Services,
+    trail: Trail,
+    username: str,
+    password: str,
+    client: Client,
+    policy: OperationPolicy,
 ) -> TokenPair | ChallengeIssued:
     key = usernames.key(username)
     with services.passwords.place() as hasher:
         now = services.clock.now()
         with services.store.write() as tx:
             user = tx.users.by_key(key)
+            trail.user_id, trail.factor = user.id if user else None, audit.PASSWORD
             drawn = first_factor.admit(tx, key, user, client, policy.attempts, now)
             tx.commit()
         proof = first_factor.prove(hasher, user, drawn, password)
@@ -89,19 +98,22 @@ def _begin(
         else:
             first_factor.remember(tx, user.id, client, now)
             result = sessions.open_session(services, tx, user, (), client, now)
+            trail.session_id = result.session_id
+        trail.record(services, tx)
         tx.commit()
     return result
 
 
 def _finish(
     services: Services,
+    trail: Trail,
     challenge_id: str,
     code: str,
     client: Client,
     policy: OperationPolicy,
     session: Session | None,
 ) -> TokenPair:
-    challenge, admitted = _admit(services, challenge_id, code, policy, session)
+    challenge, admitted = _admit(services, trail, challenge_id, code, policy, session)
     now = services.clock.now()
     proof = second_factor.prove(services, admitted, now)
     with services.store.write() as tx:
@@ -115,12 +127,15 @@ def _finish(
         else:
             pair = sessions.open_session(services, tx, user, proof.methods, client, now)
         first_factor.remember(tx, user.id, client, now)
+        trail.session_id = pair.session_id
+        trail.record(services, tx)
         tx.commit()
     return pair
 
 
 def _admit(
     services: Services,
+    trail: Trail,
     challenge_id: str,
     code: str,
     policy: OperationPolicy,
@@ -134,10 +149,12 @@ def _admit(
     now = services.clock.now()
     with services.store.write() as tx:
         challenge = challenges.find(tx, challenge_id, session)
+        trail.user_id, trail.session_id = challenge.user_id, challenge.session_id
         factor = tx.factors.active(challenge.user_id)
         if factor is None:
             raise InvalidChallenge
         admitted = second_factor.admit(services, tx, factor, code, policy.attempts, now)
+        trail.factor = admitted.kind.value
         challenges.charge(tx, challenge, policy.attempts.require_count("challenge"), now)
         tx.commit()
     return challenge, admitted
@@ -153,7 +170,8 @@ def _step_up(
     return sessions.issue(services, tx, stronger, now)
 
 
-def refresh_tokens(services: Services, refresh_token: str) -> TokenPair:
+@audited
+def refresh_tokens(services: Services, trail: Trail, refresh_token: str) -> TokenPair:
     """Rotate a refresh token; :class:`InvalidRefreshToken` where it is no good.
 
     Of a token that comes twice one bearer is a thief, and nobody can tell which: the session
@@ -161,19 +179,25 @@ def refresh_tokens(services: Services, refresh_token: str) -> TokenPair:
     """
     now = services.clock.now()
     with services.store.write() as tx:
-        pair = _rotate(services, tx, tokens.digest(refresh_token), now)
+        pair = _rotate(services, trail, tx, tokens.digest(refresh_token), now)
         tx.commit()
     if pair is None:
         raise InvalidRefreshToken
     return pair
 
 
-def _rotate(services: Services, tx: Transaction, digest: str, now: datetime) -> TokenPair | None:
+def _rotate(
+    services: Services, trail: Trail, tx: Transaction, digest: str, now: datetime
+) -> TokenPair | None:
     """New tokens; None after ending the session of a reused one, or where there is nothing."""
     token = tx.sessions.refresh_token(digest)
-    session = token and tx.sessions.live(token.session_id, now)
-    if not session:
+    if token is None:
         return None
+    trail.session_id, trail.factor = token.session_id, audit.REFRESH_TOKEN
+    session = tx.sessions.live(token.session_id, now)
+    if session is None:
+        return None
+    trail.of(session)
     # The session's row before its tokens' rows: the order in which a step-up takes them too.
     if not sessions.renew(services, tx, session, now):
         return None
@@ -181,15 +205,21 @@ def _rotate(services: Services, tx: Transaction, digest: str, now: datetime) -> 
         # The row alone: its step-up challenge needs a live session, and taking a challenge after
         # a session would be the reverse of what a sign-out and a step-up do.
         tx.sessions.end(session.id, now)
+        trail.record_failure(services, tx, audit.REUSE)
         return None
-    return sessions.issue(services, tx, session, now)
+    pair = sessions.issue(services, tx, session, now)
+    trail.record(services, tx)
+    return pair
 
 
-def logout(services: Services, session: Session) -> None:
+@audited
+def logout(services: Services, trail: Trail, session: Session) -> None:
     """End the present session."""
+    trail.of(session)
     now = services.clock.now()
     with services.store.write() as tx:
         sessions.end(tx, session.id, now)
+        trail.record(services, tx)
         tx.commit()
 
 
@@ -207,8 +237,10 @@ def get_session(_services: Services, session: Session) -> SessionView:
     )
 
 
-def create_challenge(services: Services, session: Session) -> ChallengeIssued:
+@audited
+def create_challenge(services: Services, trail: Trail, session: Session) -> ChallengeIssued:
     """Open a step-up challenge of the session; :class:`MFANotEnabled` without a second factor."""
+    trail.of(session)
     now = services.clock.now()
     with services.store.write() as tx:
         tx.users.lock(session.user_id)
@@ -217,6 +249,7 @@ def create_challenge(services: Services, session: Session) -> ChallengeIssued:
         if factor is None:
             raise MFANotEnabled
         issued = challenges.open_step_up(services, tx, factor, present, now)
+        trail.record(services, tx)
         tx.commit()
     return issued
 
@@ -241,19 +274,25 @@ def _summary(session: Session, present: Session) -> SessionSummary:
     )
 
 
-def end_session(services: Services, session: Session, session_id: str) -> None:
+@audited
+def end_session(services: Services, trail: Trail, session: Session, session_id: str) -> None:
     """End one of the user's sessions; :class:`NotFound` for another user's too."""
+    trail.of(session)
     now = services.clock.now()
     with services.store.write() as tx:
         found = tx.sessions.live(session_id, now)
         if found is None or found.user_id != session.user_id:
             raise NotFound
         sessions.end(tx, session_id, now)
+        trail.session_id = session_id
+        trail.record(services, tx)
         tx.commit()
 
 
+@audited
 def change_password(
     services: Services,
+    trail: Trail,
     session: Session,
     current_password: str,
     new_password: str,
@@ -265,6 +304,7 @@ def change_password(
     The new one is judged first, for that costs nothing and tells nothing about the current one.
     Raises :class:`PasswordRefused`, :class:`InvalidCredentials`, :class:`TooManyAttempts`.
     """
+    trail.of(session)
     if services.passwords.refused(new_password, session.username):
         raise PasswordRefused
     with services.passwords.place() as hasher:
@@ -273,6 +313,7 @@ def change_password(
             user = tx.users.get(session.user_id)
             if user is None:
                 raise InvalidCredentials
+            trail.factor = audit.PASSWORD
             drawn = first_factor.admit(tx, user.username_key, user, client, policy.attempts, now)
             tx.commit()
         proof = first_factor.prove(hasher, user, drawn, current_password)
@@ -281,4 +322,5 @@ def change_password(
         first_factor.spend(tx, proof, new_hash)
         sessions.require_live(tx, session, now)
         sessions.end_others(tx, session.user_id, now, keep=session.id)
+        trail.record(services, tx)
         tx.commit()

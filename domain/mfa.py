@@ -7,6 +7,7 @@ import uuid
 from datetime import datetime
 
 from domain import first_factor, guesses, second_factor, sessions, totp
+from domain.audit import Trail, audited
 from domain.errors import (
     InsufficientAuthentication,
     InvalidCode,
@@ -27,11 +28,13 @@ from domain.services import Services
 LOW = 3
 
 
-def setup_mfa(services: Services, session: Session) -> Enrolment:
+@audited
+def setup_mfa(services: Services, trail: Trail, session: Session) -> Enrolment:
     """Start an enrolment in place of a former pending one; an active factor stays in force.
 
     The secret and the backup codes are shown here and never again.
     """
+    trail.of(session)
     now = services.clock.now()
     secret = secrets.token_bytes(services.policies.totp.secret_bytes)
     factor = _pending(services, session, secret, now)
@@ -41,6 +44,7 @@ def setup_mfa(services: Services, session: Session) -> Enrolment:
         tx.users.lock(session.user_id)
         sessions.require_live(tx, session, now)
         tx.factors.put_pending(factor, code_set, digests)
+        trail.record(services, tx)
         tx.commit()
     return _enrolment(services, session, secret, codes)
 
@@ -80,14 +84,19 @@ def _enrolment(services: Services, session: Session, secret: bytes, codes: list[
     )
 
 
-def verify_mfa(services: Services, session: Session, code: str, policy: OperationPolicy) -> None:
+@audited
+def verify_mfa(
+    services: Services, trail: Trail, session: Session, code: str, policy: OperationPolicy
+) -> None:
     """Prove the pending factor: MFA is on, or rotated, and the present session is ``aal2``.
 
     Wrong codes are counted on the enrolment alone: whoever holds a session but no second factor
     must not be able to close the login's budget. Raises :class:`NoPendingEnrollment`,
     :class:`InvalidCode`.
     """
+    trail.of(session)
     pending = _charged_pending(services, session, policy.attempts.require_count("enrolment"))
+    trail.factor = Kind.TOTP.value
     now = services.clock.now()
     secret = services.sealer.open(pending.sealed_secret, pending.id)
     step = second_factor.matching_step(secret, pending, code, now)
@@ -100,6 +109,7 @@ def verify_mfa(services: Services, session: Session, code: str, policy: Operatio
         guesses.forget_factor(tx, session.user_id)
         sessions.end_others(tx, session.user_id, now, keep=session.id)
         sessions.raise_assurance(tx, session, ("otp", "mfa"), now)
+        trail.record(services, tx)
         tx.commit()
 
 
@@ -113,8 +123,10 @@ def _charged_pending(services: Services, session: Session, policy: CountPolicy) 
     return pending
 
 
+@audited
 def disable_mfa(
     services: Services,
+    trail: Trail,
     session: Session,
     password: str,
     code: str,
@@ -123,13 +135,15 @@ def disable_mfa(
 ) -> None:
     """Remove the second factor: password and a TOTP or backup code, one answer for both.
 
-    Raises :class:`MFANotEnabled`, :class:`InvalidCredentials`, :class:`TooManyAttempts`,
-    :class:`FactorLocked`.
+    The trail of a refusal names no factor: whoever holds the session can read it, and would learn
+    which part was wrong. Raises :class:`MFANotEnabled`, :class:`InvalidCredentials`,
+    :class:`TooManyAttempts`, :class:`FactorLocked`.
     """
+    trail.of(session)
     proof = _prove_password(services, session, password, code, client, policy)
     try:
         code_proof = _prove_code(services, session, code, proof, policy)
-        _disable(services, session, proof, code_proof)
+        _disable(services, trail, session, proof, code_proof)
     except InvalidCode:
         raise InvalidCredentials from None
 
@@ -173,7 +187,11 @@ def _prove_code(
 
 
 def _disable(
-    services: Services, session: Session, proof: PasswordProof, code_proof: CodeProof
+    services: Services,
+    trail: Trail,
+    session: Session,
+    proof: PasswordProof,
+    code_proof: CodeProof,
 ) -> None:
     now = services.clock.now()
     with services.store.write() as tx:
@@ -183,6 +201,8 @@ def _disable(
         guesses.forget_factor(tx, session.user_id)
         sessions.end_others(tx, session.user_id, now, keep=session.id)
         sessions.lower_assurance(tx, session)
+        trail.factor = code_proof.admitted.kind.value
+        trail.record(services, tx)
         tx.commit()
 
 
@@ -212,11 +232,13 @@ def _count(tx: Transaction, factor: Factor) -> tuple[int, int]:
     return (0, 0) if codes is None else (codes.total, tx.backup_codes.remaining(codes.id))
 
 
-def regenerate_backup_codes(services: Services, session: Session) -> NewBackupCodes:
+@audited
+def regenerate_backup_codes(services: Services, trail: Trail, session: Session) -> NewBackupCodes:
     """Replace all backup codes in one step; the new ones are shown here and never again.
 
     An account without MFA cannot reach the assurance that the operation asks for.
     """
+    trail.of(session)
     now = services.clock.now()
     with services.store.read() as tx:
         factor = tx.factors.active(session.user_id)
@@ -232,19 +254,23 @@ def regenerate_backup_codes(services: Services, session: Session) -> NewBackupCo
             raise InsufficientAuthentication(sessions.AAL2)
         tx.backup_codes.replace(code_set, digests)
         tx.challenges.void_user(session.user_id)
+        trail.record(services, tx)
         tx.commit()
     return NewBackupCodes(tuple(codes), now)
 
 
+@audited
 def verify_backup_code(
-    services: Services, session: Session, code: str, policy: OperationPolicy
+    services: Services, trail: Trail, session: Session, code: str, policy: OperationPolicy
 ) -> BackupCodesLeft:
     """Spend a backup code; the session's second-factor time begins anew.
 
     It is no way to tokens. Raises :class:`MFANotEnabled`, :class:`InvalidCode`,
     :class:`TooManyAttempts`.
     """
+    trail.of(session)
     admitted = _admit_backup_code(services, session, code, policy)
+    trail.factor = Kind.BACKUP_CODE.value
     now = services.clock.now()
     proof = second_factor.prove(services, admitted, now)
     with services.store.write() as tx:
@@ -252,6 +278,7 @@ def verify_backup_code(
         second_factor.spend(services, tx, proof, now)
         sessions.raise_assurance(tx, session, proof.methods, now)
         _, left = _count(tx, admitted.factor)
+        trail.record(services, tx)
         tx.commit()
     return BackupCodesLeft(left, left <= LOW)
 

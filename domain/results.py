@@ -18,6 +18,9 @@ class RegisteredUser:
 
 @dataclass(frozen=True, slots=True)
 class TokenPair:
+    """``session_id`` is for the rules; the tokens name the session to whom it concerns."""
+
+    session_id: str
     access_token: str
     refresh_token: str
     expires_in: int

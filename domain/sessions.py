@@ -104,7 +104,7 @@ def issue(services: Services, tx: Transaction, session: Session, now: datetime) 
     refresh_token = tokens.new_opaque()
     tx.sessions.add_refresh_token(RefreshToken(tokens.digest(refresh_token), session.id, now))
     access_token = services.tokens.issue(session, now)
-    return TokenPair(access_token, refresh_token, services.tokens.lifetime)
+    return TokenPair(session.id, access_token, refresh_token, services.tokens.lifetime)
 
 
 def renew(services: Services, tx: Transaction, session: Session, now: datetime) -> bool:

@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,23 @@ import click
 import yaml
 
 from contract.diagnostics import SpecError
-from domain import accounts
+from domain import accounts, audit, reencryption
+from domain.audit import Trail
 from domain.errors import Refusal, Unavailable
 from domain.services import Services
-from server import app, explain, keys, logs, serve, settings, spec
+from server import app, explain, keyring, keys, logs, serve, settings, spec
 from storage import migrate
 from storage.engine import DatabaseURLError
 
 _NO_DATABASE = (
     "the database does not answer, or its schema is of another version (countersign db upgrade)"
 )
+
+SETTLED = timedelta(minutes=1)
+"""A key this old is the newest to every server, and what began under the one before has ended."""
+
+ROLE_CHANGED = "user.role_changed"
+"""The event of what only commands do, so that the spec has no name for it."""
 
 
 class Unfit(Exception):
@@ -145,24 +153,59 @@ def db_upgrade() -> None:
 
 @main.group("keys")
 def keys_group() -> None:
-    """Look after the keys. A running server reads them at its start."""
+    """Look after the keys. A running server sees within a second what has changed."""
 
 
 @keys_group.command("list")
 def keys_list() -> None:
-    """List the keys by kind and age; the current one of each kind is marked."""
-    for kind, key_id, current in keys.listing(settings.load().key_dir):
-        click.echo(f"{kind:<12}{key_id}{'  current' if current else ''}")
+    """List the keys by kind and age, each with what it is used for now."""
+    current = settings.load()
+    listed = keys.listing(current.key_dir)
+    signing = [key_id for kind, key_id, _ in listed if kind == "signing"]
+    policies = spec.read(current.spec).policies
+    turns = keyring.turns_of(signing, policies, app.SystemClock().now()) if signing else {}
+    for kind, key_id, newest in listed:
+        use = turns[key_id] if kind == "signing" else "current" if newest else "old"
+        click.echo(f"{kind:<12}{key_id}  {use}")
 
 
 @keys_group.command("rotate")
 @click.argument("kinds", nargs=-1, type=click.Choice(keys.KINDS))
 def keys_rotate(kinds: tuple[str, ...]) -> None:
-    """Make a new current key of each kind given (all where none is); old ones stay readable."""
+    """Make a new current key of each kind given (all where none is); old ones stay readable.
+
+    A signing key is published first, and signs when verifiers have had the time to learn it.
+    """
     folder = settings.load().key_dir
     with keys.locked(folder):
         for kind in kinds or keys.KINDS:
-            click.echo(f"{kind:<12}{keys.make(folder, kind)}  current")
+            first = not keys.ids(folder, kind)
+            use = "current" if kind != "signing" else "signing" if first else "published"
+            click.echo(f"{kind:<12}{keys.make(folder, kind)}  {use}")
+
+
+@keys_group.command("reencrypt")
+def keys_reencrypt() -> None:
+    """Re-encrypt every TOTP secret with the current key, and tell which old keys can be deleted.
+
+    Servers may run meanwhile. The exit status is 1 where secrets are left under an old key.
+    """
+    services = _services()
+    found = reencryption.reencrypt(services)
+    click.echo(f"{found.done} secrets re-encrypted, {found.left} left under another key")
+    for line in _released(services):
+        click.echo(line)
+    sys.exit(1 if found.left else 0)
+
+
+def _released(services: Services) -> Iterator[str]:
+    for kind, ring in services.keys.rings.items():
+        newest, _ = ring.current()
+        if keys.made_at(newest) + SETTLED <= services.clock.now():
+            for key_id in reencryption.release(services, kind):
+                yield f"{kind:<12}{key_id}  no row needs it; its file can be deleted"
+        elif len(ring.all()) > 1:
+            yield f"{kind:<12}{newest}  is too new to tell whether the older ones are needed"
 
 
 @main.group("user")
@@ -223,8 +266,9 @@ def user_create(username: str, password_stdin: bool, admin: bool) -> None:
     """Create a user, even where registration is closed."""
     reading, password = spec.read(settings.load().spec), _password(password_stdin)
     _hold(reading, username, password)
-    role = accounts.ADMIN if admin else accounts.USER
-    user = accounts.create_user(_services(reading), username, password, role)
+    services, role = _services(reading), accounts.ADMIN if admin else accounts.USER
+    trail = _trail(services, "registerUser")
+    user = accounts.create_user(services, trail, username, password, role)
     click.echo(f"{user.user_id}  {user.username}")
 
 
@@ -247,47 +291,64 @@ def user_set_password(username: str, password_stdin: bool) -> None:
     """Set a user's password; all sessions of the user end."""
     reading, password = spec.read(settings.load().spec), _password(password_stdin)
     _hold(reading, username, password, below="/password")
-    accounts.set_password(_services(reading), username, password)
+    services = _services(reading)
+    accounts.set_password(services, _trail(services, "changePassword"), username, password)
     click.echo("password set, sessions ended")
 
 
+def _trail(services: Services, operation_id: str | None) -> Trail:
+    """The trail of a command that does to an account what the operation does, named as it is."""
+    operation = operation_id and services.policies.operations[operation_id]
+    return Trail((operation and operation.audit) or ROLE_CHANGED, actor_id=audit.COMMAND_LINE)
+
+
 def _account_command(
-    name: str, act: Callable[[Services, str], object], done: str, text: str
+    name: str,
+    act: Callable[[Services, Trail, str], object],
+    operation_id: str | None,
+    done: str,
+    text: str,
 ) -> None:
     @user_group.command(name, help=text)
     @_USERNAME
     def command(username: str) -> None:
-        act(_services(), username)
+        services = _services()
+        act(services, _trail(services, operation_id), username)
         click.echo(done)
 
 
 _account_command(
     "reset-mfa",
     accounts.reset_mfa,
+    "resetUserMFA",
     "second factor removed, sessions ended",
     "Remove a user's second factor (for the lost phone); all sessions of the user end.",
 )
 _account_command(
     "deactivate",
     accounts.deactivate,
+    "deactivateUser",
     "deactivated, sessions ended",
     "Deactivate a user: sessions, challenges and sign-in end at once.",
 )
 _account_command(
     "reactivate",
     accounts.activate,
+    "reactivateUser",
     "reactivated",
     "Reactivate a user, who can sign in again.",
 )
 _account_command(
     "promote",
     accounts.promote,
+    None,
     "administrator now, sessions ended",
     "Make an administrator of a user; all sessions of the user end.",
 )
 _account_command(
     "demote",
     accounts.demote,
+    None,
     "ordinary user now, sessions ended",
     "Take the role of an administrator away; all sessions of the user end.",
 )

@@ -17,7 +17,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from contract.operation import Operation
 from domain import accounts, errors, meta, mfa, sessions, totp
 from domain.backup_codes import BackupCodes
-from domain.errors import InsufficientAuthentication, Refusal, TooManyAttempts
+from domain.errors import (
+    InsufficientAuthentication,
+    Refusal,
+    TooManyAttempts,
+    TooManyRequests,
+)
 from domain.keyring import Fixed
 from domain.policy import OperationPolicy, Policies
 from domain.records import Account, Session
@@ -87,7 +92,7 @@ class Samples:
     def token_pairs(self) -> Iterator[TokenPair]:
         for amr in _AMR:
             access_token = _telling(partial(self._tokens.issue, _session(amr), _NOW))
-            yield TokenPair(access_token, _telling(new_opaque), self._tokens.lifetime)
+            yield TokenPair(_ID, access_token, _telling(new_opaque), self._tokens.lifetime)
 
     def challenges(self) -> Iterator[ChallengeIssued]:
         seconds = int(self._policies.lifetimes.challenge.total_seconds())
@@ -236,6 +241,8 @@ def kinds(operation: Operation, policy: OperationPolicy) -> dict[type[Refusal], 
         found.append(errors.Forbidden)
     if policy.assurance is not None:
         found.append(InsufficientAuthentication)
+    if RATE_LIMIT.name in operation.extensions:
+        found.append(TooManyRequests)
     if operation.id not in _ALONE:
         found.append(errors.Unavailable)
     return dict.fromkeys(found)
@@ -250,12 +257,12 @@ def refusals(operation: Operation, policy: OperationPolicy) -> Iterator[Refusal]
             age = policy.assurance and policy.assurance.max_age
             yield InsufficientAuthentication(sessions.AAL2)
             yield InsufficientAuthentication(sessions.AAL1, int(age.total_seconds()) if age else 0)
+        elif kind is TooManyRequests:
+            flood = operation.extensions[RATE_LIMIT.name]
+            yield TooManyRequests(flood.window, flood.burst, flood.window)
         else:
             yield kind()
 
-    flood = operation.extensions.get(RATE_LIMIT.name)
-    if flood is not None:
-        yield errors.TooManyRequests(flood.window, flood.burst, flood.window)
 
 def _closed_budgets(policy: OperationPolicy) -> Iterator[TooManyAttempts]:
     """The shortest and the longest wait for each budget that can close."""

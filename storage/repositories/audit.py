@@ -40,7 +40,8 @@ class Audit(Repository):
         values = {"seen": seen.number, "to_number": event.number, "to_hash": event.hash}
         if not self._changed_one(_MOVE, values):
             return False
-        return self._changed_one(_ADD, values_of(event))
+        self._change(_ADD, values_of(event))
+        return True
 
     def after(self, number: int, limit: int) -> Sequence[AuditEvent]:
         return self._many(AuditEvent, _AFTER, {"after": number, "most": limit})

@@ -11,6 +11,7 @@ import pytest
 from domain import accounts
 from tests.api import faults
 from tests.api.calls import fresh_password, refresh
+from tests.domain.world import a_trail
 from tests.support.accounts import Account, ok
 from tests.support.api import Api, Reply
 from tests.support.world import World
@@ -297,7 +298,7 @@ def test_disable_refuses_a_locked_authenticator_and_takes_a_backup_code(
 
 
 def test_an_administrator_opens_a_locked_authenticator(world: World, locked: Account) -> None:
-    accounts.reset_mfa(world.services, locked.username)
+    accounts.reset_mfa(world.services, a_trail(), locked.username)
     locked.sign_in().enrol()
     ok(at_login(locked, locked.code()))
 

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from domain import accounts
 from server import keys
 from tests.api.calls import SPEC_OPERATIONS, Call, refresh
+from tests.domain.world import a_trail
 from tests.support.accounts import Account, ok
 from tests.support.api import Reply
 from tests.support.world import World
@@ -343,7 +344,7 @@ def test_an_access_token_is_no_refresh_token_and_no_challenge(member: Account) -
 
 def test_a_deactivated_user_has_no_way_left(world: World, member: Account) -> None:
     challenge = member.begin()["challenge_id"]
-    accounts.deactivate(world.services, member.username)
+    accounts.deactivate(world.services, a_trail(), member.username)
     no_good(send(member, member.token))
     reply = member.api.post("/auth/refresh", json={"refresh_token": member.refresh_token})
     assert (reply.status, reply.code) == (401, "invalid_token")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from domain import accounts, mfa, sessions
+from domain.audit import Trail
 from domain.records import Client, Session
 from domain.services import Services
 from server import app, settings, spec
@@ -49,7 +50,7 @@ class Scene:
         self._password = secrets.token_urlsafe(16)
         self._names = [f"user{number}" for number in range(LOGINS)]
         for name in self._names:
-            accounts.create_user(self._services, name, self._password)
+            accounts.create_user(self._services, Trail("bench"), name, self._password)
         self._session = _enrolled(self._services, self._password)
 
     def copy(self, folder: Path) -> dict[str, str]:
@@ -102,7 +103,7 @@ def _services(folder: Path) -> Services:
 
 def _enrolled(services: Services, password: str) -> Session:
     """A live session of a new user with a second factor."""
-    user = accounts.create_user(services, "enrolled", password)
+    user = accounts.create_user(services, Trail("bench"), "enrolled", password)
     now = services.clock.now()
     with services.store.write() as tx:
         row = tx.users.get(user.user_id)
@@ -110,9 +111,11 @@ def _enrolled(services: Services, password: str) -> Session:
         sessions.open_session(services, tx, row, (), Client("127.0.0.1", None), now)
         (session,) = tx.sessions.live_of(user.user_id, now)
         tx.commit()
-    secret = mfa.setup_mfa(services, session).secret
+    secret = mfa.setup_mfa(services, Trail("bench"), session).secret
     code = Authenticator(secret).code(services.clock.now())
-    mfa.verify_mfa(services, session, code, services.policies.operations["verifyMFA"])
+    mfa.verify_mfa(
+        services, Trail("bench"), session, code, services.policies.operations["verifyMFA"]
+    )
     return session
 
 

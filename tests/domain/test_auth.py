@@ -41,6 +41,7 @@ from tests.domain.world import (
     Make,
     Person,
     SettableClock,
+    a_trail,
     quick_passwords,
     register,
     services_on,
@@ -53,24 +54,24 @@ from tests.storage import databases
 def test_a_name_is_taken_in_every_spelling(services: Services, person: Make) -> None:
     person(username="Ann.Exämple")
     with pytest.raises(UsernameTaken):
-        auth.register_user(services, "ANN.EXA\u0308MPLE", "kestrel over the weir")
+        auth.register_user(services, a_trail(), "ANN.EXA\u0308MPLE", "kestrel over the weir")
 
 
 def test_a_name_is_kept_as_it_was_given(services: Services) -> None:
-    made = auth.register_user(services, "Ann.Exämple", "kestrel over the weir")
+    made = auth.register_user(services, a_trail(), "Ann.Exämple", "kestrel over the weir")
     assert made.username == "Ann.Exämple"
 
 
 def test_a_common_password_is_refused(services: Services) -> None:
     with pytest.raises(PasswordRefused):
-        auth.register_user(services, "ann", "qwertyuiop")
+        auth.register_user(services, a_trail(), "ann", "qwertyuiop")
 
 
 def test_closed_registration_takes_nobody_but_the_administrator(services: Services) -> None:
     closed = replace(services, registration_open=False)
     with pytest.raises(RegistrationClosed):
-        auth.register_user(closed, "ann", "kestrel over the weir")
-    assert accounts.create_user(closed, "ann", "kestrel over the weir").username == "ann"
+        auth.register_user(closed, a_trail(), "ann", "kestrel over the weir")
+    assert accounts.create_user(closed, a_trail(), "ann", "kestrel over the weir").username == "ann"
 
 
 # Signing in with a password ------------------------------------------------------------------
@@ -110,7 +111,7 @@ def test_wrong_unknown_and_closed_get_one_answer(
     services: Services, clock: SettableClock, bob: Person, ann: Person, person: Make
 ) -> None:
     closed = person()
-    accounts.deactivate(services, closed.username)
+    accounts.deactivate(services, a_trail(), closed.username)
     answers = []
     for who, password in (
         (bob, "wrong"),
@@ -128,7 +129,7 @@ def test_the_same_work_is_done_for_everybody(
     services: Services, clock: SettableClock, store: object, person: Make
 ) -> None:
     known, closed = person(), person()
-    accounts.deactivate(services, closed.username)
+    accounts.deactivate(services, a_trail(), closed.username)
     worked: list[str] = []
 
     class Counting(Hasher):
@@ -519,7 +520,7 @@ def test_fifty_wrong_codes_in_a_row_lock_the_factor_and_a_backup_code_unlocks_it
 
 def test_an_administrator_s_reset_forgets_the_lock(ann: Person, services: Services) -> None:
     lock(ann)
-    accounts.reset_mfa(services, ann.username)
+    accounts.reset_mfa(services, a_trail(), ann.username)
     again = replace(ann).sign_in().enrol()
     again.elsewhere().sign_in()
 
@@ -558,7 +559,7 @@ def test_a_step_up_with_a_backup_code_adds_no_otp(ann: Person) -> None:
 
 def test_a_step_up_is_finished_by_its_own_session_alone(ann: Person) -> None:
     other = ann.elsewhere().sign_in()
-    issued = auth.create_challenge(ann.services, ann.session())
+    issued = auth.create_challenge(ann.services, a_trail(), ann.session())
     code = ann.code()
     for session in (None, other.session()):
         with pytest.raises(InvalidChallenge):
@@ -568,8 +569,8 @@ def test_a_step_up_is_finished_by_its_own_session_alone(ann: Person) -> None:
 
 def test_a_session_has_one_step_up_challenge_counted_apart_from_logins(ann: Person) -> None:
     logins = [ann.challenge() for _ in range(5)]
-    first = auth.create_challenge(ann.services, ann.session())
-    second = auth.create_challenge(ann.services, ann.session())
+    first = auth.create_challenge(ann.services, a_trail(), ann.session())
+    second = auth.create_challenge(ann.services, a_trail(), ann.session())
     with pytest.raises(InvalidChallenge):
         ann.finish(first.challenge_id, ann.code(), ann.session())
     ann.finish(second.challenge_id, ann.code(), ann.session())
@@ -578,7 +579,7 @@ def test_a_session_has_one_step_up_challenge_counted_apart_from_logins(ann: Pers
 
 
 def test_login_challenges_do_not_evict_a_step_up(ann: Person) -> None:
-    issued = auth.create_challenge(ann.services, ann.session())
+    issued = auth.create_challenge(ann.services, a_trail(), ann.session())
     for _ in range(6):
         ann.challenge()
     ann.finish(issued.challenge_id, ann.code(), ann.session())
@@ -587,15 +588,15 @@ def test_login_challenges_do_not_evict_a_step_up(ann: Person) -> None:
 def test_a_step_up_dies_with_its_session(ann: Person) -> None:
     other = ann.elsewhere().sign_in()
     session = other.session()
-    issued = auth.create_challenge(ann.services, session)
-    auth.logout(ann.services, session)
+    issued = auth.create_challenge(ann.services, a_trail(), session)
+    auth.logout(ann.services, a_trail(), session)
     with pytest.raises(InvalidChallenge):
         ann.finish(issued.challenge_id, ann.code(), session)
 
 
 def test_without_mfa_there_is_no_step_up(bob: Person) -> None:
     with pytest.raises(MFANotEnabled):
-        auth.create_challenge(bob.services, bob.session())
+        auth.create_challenge(bob.services, a_trail(), bob.session())
 
 
 # Refresh -------------------------------------------------------------------------------------
@@ -627,7 +628,7 @@ def test_a_reuse_waits_for_nobody_who_is_finishing_a_challenge() -> None:
         ann = register(services_on(store, clock), clock).sign_in().enrol()
         thief = replace(ann)
         ann.refresh()
-        issued = auth.create_challenge(ann.services, ann.session())
+        issued = auth.create_challenge(ann.services, a_trail(), ann.session())
         with store.write() as tx:
             assert tx.challenges.charge(tokens.digest(issued.challenge_id), 5, clock.now())
             with pytest.raises(InvalidRefreshToken):
@@ -663,13 +664,13 @@ def test_a_session_ends_after_a_day_however_often_it_is_renewed(
 @pytest.mark.parametrize("token", ["", "x", "A" * 43])
 def test_an_unknown_refresh_token_is_refused(services: Services, token: str) -> None:
     with pytest.raises(InvalidRefreshToken):
-        auth.refresh_tokens(services, token)
+        auth.refresh_tokens(services, a_trail(), token)
 
 
 def test_an_access_token_does_not_refresh(bob: Person) -> None:
     assert bob.tokens is not None
     with pytest.raises(InvalidRefreshToken):
-        auth.refresh_tokens(bob.services, bob.tokens.access_token)
+        auth.refresh_tokens(bob.services, a_trail(), bob.tokens.access_token)
     with pytest.raises(InvalidToken):
         sessions.authenticate(bob.services, bob.tokens.refresh_token, NOTHING_ASKED)
 
@@ -679,12 +680,12 @@ def test_an_access_token_does_not_refresh(bob: Person) -> None:
 
 def test_logout_is_immediate(bob: Person) -> None:
     session = bob.session()
-    auth.logout(bob.services, session)
+    auth.logout(bob.services, a_trail(), session)
     with pytest.raises(InvalidToken):
         bob.session()
     with pytest.raises(InvalidRefreshToken):
         bob.refresh()
-    auth.logout(bob.services, session)
+    auth.logout(bob.services, a_trail(), session)
 
 
 def test_an_expired_access_token_is_refused_while_the_session_lives(
@@ -747,7 +748,7 @@ def test_a_session_without_an_address_or_agent_is_as_good(bob: Person) -> None:
 
 def test_a_user_ends_a_session_of_their_own(bob: Person) -> None:
     other = bob.elsewhere().sign_in()
-    auth.end_session(bob.services, bob.session(), other.session().id)
+    auth.end_session(bob.services, a_trail(), bob.session(), other.session().id)
     with pytest.raises(InvalidToken):
         other.session()
     assert bob.session()
@@ -756,15 +757,15 @@ def test_a_user_ends_a_session_of_their_own(bob: Person) -> None:
 def test_another_user_s_session_is_not_found_and_lives_on(bob: Person, ann: Person) -> None:
     for unknown in (ann.session().id, "7c9e6679-7425-40de-944b-e07fc1f90ae7"):
         with pytest.raises(NotFound):
-            auth.end_session(bob.services, bob.session(), unknown)
+            auth.end_session(bob.services, a_trail(), bob.session(), unknown)
     assert ann.session()
 
 
 def test_a_session_that_has_ended_is_not_found(bob: Person) -> None:
     other = bob.elsewhere().sign_in().session()
-    auth.end_session(bob.services, bob.session(), other.id)
+    auth.end_session(bob.services, a_trail(), bob.session(), other.id)
     with pytest.raises(NotFound):
-        auth.end_session(bob.services, bob.session(), other.id)
+        auth.end_session(bob.services, a_trail(), bob.session(), other.id)
 
 
 def test_the_session_says_when_it_ends_unless_it_is_renewed(bob: Person) -> None:
@@ -791,7 +792,7 @@ def test_a_new_password_replaces_the_old(bob: Person) -> None:
 
 def test_a_change_ends_the_other_sessions_and_every_challenge(ann: Person) -> None:
     other, challenge = ann.elsewhere().sign_in(), ann.challenge()
-    step_up = auth.create_challenge(ann.services, ann.session())
+    step_up = auth.create_challenge(ann.services, a_trail(), ann.session())
     ann.change_password("heron under the bridge")
     assert ann.session()
     with pytest.raises(InvalidToken):
@@ -832,7 +833,7 @@ def test_a_new_password_that_is_no_good_is_refused_and_charges_nothing(
 
 def test_a_closed_account_is_closed_everywhere(services: Services, ann: Person) -> None:
     session, challenge = ann.session(), ann.challenge()
-    accounts.deactivate(services, ann.username)
+    accounts.deactivate(services, a_trail(), ann.username)
     with pytest.raises(InvalidToken):
         ann.session()
     with pytest.raises(InvalidRefreshToken):
@@ -842,8 +843,8 @@ def test_a_closed_account_is_closed_everywhere(services: Services, ann: Person) 
     with pytest.raises(InvalidCredentials):
         ann.begin()
     with pytest.raises(InvalidToken):
-        auth.create_challenge(services, session)
-    accounts.activate(services, ann.username)
+        auth.create_challenge(services, a_trail(), session)
+    accounts.activate(services, a_trail(), ann.username)
     ann.elsewhere().sign_in()
     with pytest.raises(InvalidToken):
         ann.session()
@@ -853,7 +854,7 @@ def test_a_password_set_for_a_user_ends_their_sessions_and_keeps_their_factor(
     services: Services, ann: Person
 ) -> None:
     fail(ann, 10)
-    accounts.set_password(services, ann.username.upper(), "heron under the bridge")
+    accounts.set_password(services, a_trail(), ann.username.upper(), "heron under the bridge")
     with pytest.raises(InvalidToken):
         ann.session()
     assert isinstance(ann.begin("heron under the bridge", Client("203.0.113.9")), ChallengeIssued)
@@ -863,15 +864,15 @@ def test_a_common_password_is_refused_to_the_administrator_too(
     services: Services, bob: Person
 ) -> None:
     with pytest.raises(PasswordRefused):
-        accounts.set_password(services, bob.username, "qwertyuiop")
+        accounts.set_password(services, a_trail(), bob.username, "qwertyuiop")
 
 
 @pytest.mark.parametrize("act", [accounts.deactivate, accounts.activate, accounts.reset_mfa])
 def test_an_unknown_account_is_not_found(services: Services, act: object) -> None:
     with pytest.raises(NotFound):
-        act(services, "nobody")  # type: ignore[operator]
+        act(services, a_trail(), "nobody")  # type: ignore[operator]
     with pytest.raises(NotFound):
-        accounts.set_password(services, "nobody", "heron under the bridge")
+        accounts.set_password(services, a_trail(), "nobody", "heron under the bridge")
 
 
 def test_accounts_are_listed_in_the_order_of_creation(services: Services, person: Make) -> None:
@@ -922,8 +923,10 @@ def test_a_login_overtaken_by_a_change_of_the_account_opens_nothing(
 ) -> None:
     meanwhile = {
         "password changed": lambda: bob.change_password("heron under the bridge"),
-        "account closed": lambda: accounts.deactivate(bob.services, bob.username),
-        "password set": lambda: accounts.set_password(bob.services, bob.username, "a heron's nest"),
+        "account closed": lambda: accounts.deactivate(bob.services, a_trail(), bob.username),
+        "password set": lambda: accounts.set_password(
+            bob.services, a_trail(), bob.username, "a heron's nest"
+        ),
     }[event]
     with pytest.raises(InvalidCredentials):
         slow_password(bob.elsewhere(), meanwhile).begin()
@@ -940,7 +943,7 @@ def test_a_password_change_overtaken_by_another_changes_nothing(bob: Person) -> 
 
 def test_a_password_change_of_a_session_that_ended_meanwhile_changes_nothing(bob: Person) -> None:
     session = bob.session()
-    slow = slow_password(replace(bob), lambda: auth.logout(bob.services, session))
+    slow = slow_password(replace(bob), lambda: auth.logout(bob.services, a_trail(), session))
     with pytest.raises(InvalidToken):
         slow.change_password("heron under the bridge")
     assert bob.begin()
@@ -965,7 +968,9 @@ def test_a_challenge_overtaken_by_a_change_of_the_account_gives_no_tokens(
 
 
 def test_a_challenge_of_an_account_that_is_closed_meanwhile_gives_no_tokens(ann: Person) -> None:
-    slow = slow_code(ann.elsewhere(), lambda: accounts.deactivate(ann.services, ann.username))
+    slow = slow_code(
+        ann.elsewhere(), lambda: accounts.deactivate(ann.services, a_trail(), ann.username)
+    )
     with pytest.raises(InvalidChallenge):
         slow.finish(ann.challenge(), ann.code())
 

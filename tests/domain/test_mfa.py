@@ -25,7 +25,7 @@ from domain.passwords import Passwords
 from domain.results import TokenPair
 from domain.sealing import Sealer
 from domain.services import Services
-from tests.domain.world import START, Make, Person, SettableClock, phone_of
+from tests.domain.world import START, Make, Person, SettableClock, a_trail, phone_of
 
 NO_CODE = "0000-0000-0000-0000"
 
@@ -160,12 +160,12 @@ def test_one_user_s_code_proves_no_enrolment_of_another(
 
 def test_a_session_that_ended_meanwhile_proves_nothing(bob: Person, clock: SettableClock) -> None:
     session, phone = bob.session(), phone_of(bob.set_up())
-    auth.logout(bob.services, session)
+    auth.logout(bob.services, a_trail(), session)
     policy = bob.services.policies.operations["verifyMFA"]
     with pytest.raises(InvalidToken):
-        mfa.verify_mfa(bob.services, session, phone.code(clock.now()), policy)
+        mfa.verify_mfa(bob.services, a_trail(), session, phone.code(clock.now()), policy)
     with pytest.raises(InvalidToken):
-        mfa.setup_mfa(bob.services, session)
+        mfa.setup_mfa(bob.services, a_trail(), session)
     assert not replace(bob).sign_in().status().enabled
 
 
@@ -225,7 +225,7 @@ def test_the_failures_against_a_removed_factor_are_forgotten(ann: Person, remove
     if removed_by == "user":
         ann.disable(ann.codes[0])
     else:
-        accounts.reset_mfa(ann.services, ann.username)
+        accounts.reset_mfa(ann.services, a_trail(), ann.username)
     assert failures(ann, user_id) == [0, 0]
 
 
@@ -283,7 +283,7 @@ def test_without_mfa_regenerating_is_always_refused(bob: Person) -> None:
         bob.regenerate()
     assert 'acr_values="aal2"' in needed(caught)
     with pytest.raises(InsufficientAuthentication):
-        mfa.regenerate_backup_codes(bob.services, bob.session())
+        mfa.regenerate_backup_codes(bob.services, a_trail(), bob.session())
 
 
 def test_codes_of_a_factor_that_was_removed_meanwhile_are_refused_as_without_mfa(
@@ -357,7 +357,7 @@ def test_a_spent_code_does_not_disable(ann: Person) -> None:
 
 def test_a_disabled_factor_accepts_nothing_even_after_a_new_enrolment(ann: Person) -> None:
     phone, codes, challenge = ann.phone, ann.codes, ann.challenge()
-    step_up = auth.create_challenge(ann.services, ann.session())
+    step_up = auth.create_challenge(ann.services, a_trail(), ann.session())
     pending = phone_of(ann.set_up())
     ann.disable(ann.code())
     assert phone is not None

@@ -145,7 +145,9 @@ class Person:
 
     def begin(self, password: str | None = None, client: Client | None = None) -> Any:
         body = {"username": self.username, "password": password or self.password}
-        return auth.login(self.services, body, client or self.client, self.policy("login"), None)
+        return auth.login(
+            self.services, a_trail(), body, client or self.client, self.policy("login"), None
+        )
 
     def challenge(self) -> str:
         issued = self.begin()
@@ -154,7 +156,9 @@ class Person:
 
     def finish(self, challenge_id: str, code: str, session: Session | None = None) -> TokenPair:
         body = {"challenge_id": challenge_id, "mfa_code": code}
-        pair = auth.login(self.services, body, self.client, self.policy("login"), session)
+        pair = auth.login(
+            self.services, a_trail(), body, self.client, self.policy("login"), session
+        )
         assert isinstance(pair, TokenPair)
         return pair
 
@@ -167,7 +171,7 @@ class Person:
 
     def step_up(self, code: str) -> TokenPair:
         session = self.session()
-        issued = auth.create_challenge(self.services, session)
+        issued = auth.create_challenge(self.services, a_trail(), session)
         self.tokens = self.finish(issued.challenge_id, code, session)
         return self.tokens
 
@@ -179,14 +183,16 @@ class Person:
 
     def refresh(self) -> Person:
         assert self.tokens is not None
-        self.tokens = auth.refresh_tokens(self.services, self.tokens.refresh_token)
+        self.tokens = auth.refresh_tokens(self.services, a_trail(), self.tokens.refresh_token)
         return self
 
     def set_up(self) -> Enrolment:
-        return mfa.setup_mfa(self.services, self.session("setupMFA"))
+        return mfa.setup_mfa(self.services, a_trail(), self.session("setupMFA"))
 
     def verify(self, code: str) -> None:
-        mfa.verify_mfa(self.services, self.session("verifyMFA"), code, self.policy("verifyMFA"))
+        mfa.verify_mfa(
+            self.services, a_trail(), self.session("verifyMFA"), code, self.policy("verifyMFA")
+        )
 
     def enrol(self) -> Person:
         """Turn MFA on, or rotate; the present step's code is spent by it."""
@@ -214,6 +220,7 @@ class Person:
     def disable(self, code: str, password: str | None = None) -> None:
         mfa.disable_mfa(
             self.services,
+            a_trail(),
             self.session("disableMFA"),
             password or self.password,
             code,
@@ -224,6 +231,7 @@ class Person:
     def verify_backup_code(self, code: str) -> Any:
         return mfa.verify_backup_code(
             self.services,
+            a_trail(),
             self.session("verifyBackupCode"),
             code,
             self.policy("verifyBackupCode"),
@@ -231,12 +239,13 @@ class Person:
 
     def regenerate(self) -> list[str]:
         session = self.session("regenerateBackupCodes")
-        self.codes = list(mfa.regenerate_backup_codes(self.services, session).codes)
+        self.codes = list(mfa.regenerate_backup_codes(self.services, a_trail(), session).codes)
         return self.codes
 
     def change_password(self, new: str, current: str | None = None) -> None:
         auth.change_password(
             self.services,
+            a_trail(),
             self.session("changePassword"),
             current or self.password,
             new,
@@ -266,7 +275,7 @@ def phone_of(enrolment: Enrolment) -> Authenticator:
 
 def register(services: Services, clock: SettableClock, **fields: Any) -> Person:
     person = Person(services, clock, fields.pop("username", f"user{next(_numbers)}"), **fields)
-    auth.register_user(services, person.username, person.password)
+    auth.register_user(services, a_trail(), person.username, person.password)
     return person
 
 

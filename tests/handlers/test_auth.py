@@ -8,20 +8,23 @@ from tests.domain.world import (
     PASSWORD,
     Person,
     SettableClock,
+    a_trail,
 )
 
 LOGIN = OPERATIONS["login"]
 
 
 def test_registering_gives_the_id_and_the_name_as_given(services: Services) -> None:
-    data = auth.register_user(services, {"username": "Ann.Exämple", "password": PASSWORD})
+    data = auth.register_user(
+        services, a_trail(), {"username": "Ann.Exämple", "password": PASSWORD}
+    )
     assert set(data) == {"user_id", "username"}
     assert data["username"] == "Ann.Exämple"
 
 
 def test_signing_in_without_mfa_gives_tokens(services: Services, bob: Person) -> None:
     body = {"username": bob.username, "password": PASSWORD}
-    data = auth.login(services, body, HOME, LOGIN, None)
+    data = auth.login(services, a_trail(), body, HOME, LOGIN, None)
     assert set(data) == {"access_token", "refresh_token", "token_type", "expires_in"}
     assert (data["token_type"], data["expires_in"]) == ("Bearer", 600)
 
@@ -30,7 +33,7 @@ def test_signing_in_with_mfa_gives_a_challenge_and_its_code_tokens(
     services: Services, ann: Person
 ) -> None:
     body = {"username": ann.username, "password": PASSWORD}
-    data = auth.login(services, body, HOME, LOGIN, None)
+    data = auth.login(services, a_trail(), body, HOME, LOGIN, None)
     assert data == {
         "mfa_required": True,
         "challenge_id": data["challenge_id"],
@@ -38,12 +41,12 @@ def test_signing_in_with_mfa_gives_a_challenge_and_its_code_tokens(
         "methods": ["totp", "backup_code"],
     }
     finish = {"challenge_id": data["challenge_id"], "mfa_code": ann.code()}
-    assert "access_token" in auth.login(services, finish, HOME, LOGIN, None)
+    assert "access_token" in auth.login(services, a_trail(), finish, HOME, LOGIN, None)
 
 
 def test_refreshing_gives_tokens(services: Services, bob: Person) -> None:
     assert bob.tokens is not None
-    data = auth.refresh_tokens(services, {"refresh_token": bob.tokens.refresh_token})
+    data = auth.refresh_tokens(services, a_trail(), {"refresh_token": bob.tokens.refresh_token})
     assert set(data) == {"access_token", "refresh_token", "token_type", "expires_in"}
 
 
@@ -80,7 +83,7 @@ def test_sessions_are_told_in_json_s_own_types(services: Services, bob: Person) 
 
 
 def test_a_step_up_challenge_looks_like_one_of_login(services: Services, ann: Person) -> None:
-    data = auth.create_challenge(services, ann.session())
+    data = auth.create_challenge(services, a_trail(), ann.session())
     assert set(data) == {"mfa_required", "challenge_id", "expires_in", "methods"}
 
 
@@ -90,7 +93,7 @@ def test_what_only_ends_or_changes_something_answers_nothing(
     other = bob.elsewhere().sign_in().session()
     body = {"current_password": PASSWORD, "new_password": "heron under the bridge"}
     session = bob.session()
-    assert auth.end_session(services, session, other.id) is None
+    assert auth.end_session(services, a_trail(), session, other.id) is None
     policy = OPERATIONS["changePassword"]
-    assert auth.change_password(services, body, session, HOME, policy) is None
-    assert auth.logout(services, session) is None
+    assert auth.change_password(services, a_trail(), body, session, HOME, policy) is None
+    assert auth.logout(services, a_trail(), session) is None

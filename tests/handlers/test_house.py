@@ -12,7 +12,7 @@ import pytest
 from handlers import auth, meta, mfa
 
 HANDLERS = (auth, mfa, meta)
-GIVEN = {"services", "body", "session", "client", "policy", "session_id"}
+GIVEN = {"services", "trail", "body", "session", "client", "policy", "session_id"}
 FORBIDDEN = (
     ast.If,
     ast.IfExp,
