@@ -104,7 +104,7 @@ def test_a_long_function_is_found() -> None:
     assert max(lengths(source)) == (61, "f")
 
 
-@pytest.mark.parametrize("stem", ["auth", "mfa", "meta"])
+@pytest.mark.parametrize("stem", ["auth", "mfa", "admin", "meta"])
 def test_a_noun_has_one_stem_in_every_room(stem: str) -> None:
     for room in ("spec/paths", "handlers", "domain"):
         assert list((ROOT / room).glob(f"{stem}.*")), f"{room}/{stem}"
