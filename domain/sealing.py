@@ -33,6 +33,11 @@ class Sealer:
             raise ValueError("sealing keys are 32 bytes each")
         self._keys = keys
 
+    @property
+    def current(self) -> str:
+        """The id of the key that secrets are sealed with now."""
+        return self._keys.current()[0]
+
     def seal(self, secret: bytes, factor_id: str) -> str:
         """The envelope of a secret for the factor with this id."""
         key_id, key = self._keys.current()
@@ -56,4 +61,4 @@ class Sealer:
 
     def stale(self, sealed: str) -> bool:
         """Whether the envelope was made with another key than the current one."""
-        return sealed.rpartition(".")[0] != self._keys.current()[0]
+        return sealed.rpartition(".")[0] != self.current

@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Lock
 from types import MappingProxyType
@@ -23,7 +23,17 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from contract.compile import Contract
 from contract.operation import rule_for
 from domain.errors import Unavailable
-from domain.keyring import LOOK, VOUCHED, KeyPrint, KeyRing, KeysUnfit, Rota, key_print
+from domain.keyring import (
+    LOOK,
+    VOUCHED,
+    Fixed,
+    KeyPrint,
+    KeyRing,
+    KeysUnfit,
+    Rota,
+    Turns,
+    key_print,
+)
 from domain.policy import Policies
 from domain.ports import Store, Transaction
 from server import keys
@@ -332,6 +342,16 @@ def cached_for(contract: Contract) -> timedelta:
 def rota_of(policies: Policies) -> Rota:
     """When signing keys take turns, by what the spec says of the key set and of access tokens."""
     return Rota.of(policies.key_set_age, policies.lifetimes.access_token)
+
+
+def turns_of(ids: list[str], policies: Policies, now: datetime) -> dict[str, str]:
+    """What each signing key is used for now: ``published``, ``signing``, ``verifying``, ``retired``."""
+    ring = Fixed(dict.fromkeys(ids), max(ids))
+    turns = Turns(ring, rota_of(policies), keys.made_at)
+    signing, published = turns.signing(now)[0], turns.published(now)
+    uses = dict.fromkeys(sorted(ids), "retired")
+    uses |= {i: "verifying" if i < signing else "published" for i in published}
+    return uses | {signing: "signing"}
 
 
 class SigningRing:

@@ -64,7 +64,7 @@ def make(folder: Path, kind: str, now: datetime | None = None) -> str:
 
     The file appears under its name when it is whole, for a server may look at any moment.
     """
-    key_id = _next_id(_ids(folder, kind), now or datetime.now(UTC))
+    key_id = _next_id(ids(folder, kind), now or datetime.now(UTC))
     suffix, content = ("pem", _new_pem()) if kind == "signing" else ("key", _new_secret())
     for left in folder.glob(f"{_UNFINISHED}*"):  # by whoever held the lock and was killed
         left.unlink()
@@ -122,12 +122,13 @@ def listing(folder: Path) -> list[tuple[str, str, bool]]:
     """(kind, id, newest) of every key, by kind and age."""
     rows = []
     for kind in KINDS:
-        ids = _ids(folder, kind)
-        rows += [(kind, key_id, key_id == ids[-1]) for key_id in ids]
+        found = ids(folder, kind)
+        rows += [(kind, key_id, key_id == found[-1]) for key_id in found]
     return rows
 
 
-def _ids(folder: Path, kind: str) -> list[str]:
+def ids(folder: Path, kind: str) -> list[str]:
+    """The ids of a kind, the oldest first."""
     return [_key_id(path) for path in _files(folder, kind)]
 
 
