@@ -30,7 +30,7 @@ from tests.storage import databases
 from tests.support.accounts import Account, register
 from tests.support.api import Api, Reply
 from tests.support.ledger import LEDGER, Ledger
-from tests.support.servers import ROOT, ServerProcess, command, environment, serving
+from tests.support.servers import ROOT, ServerProcess, environment, serving
 
 PROGRAM = (sys.executable, "-m", "tests.security.clocked")
 CONFIGURATIONS = ("sqlite-1", "sqlite-2", "postgresql-1", "postgresql-2")
@@ -249,6 +249,7 @@ class Site:
         path = self.house.database_url.removeprefix("sqlite:///")
         with closing(sqlite3.connect(path, timeout=30)) as connection:
             connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA foreign_keys = ON")
             found = [dict(row) for row in connection.execute(sql, values)]
             connection.commit()
         return found
@@ -279,9 +280,9 @@ class Site:
         )
 
     def command(self, *arguments: str, typed: str = "") -> str:
-        """What ``countersign`` prints, run with the environment of the servers."""
+        """What ``countersign`` prints, run with the environment and the clock of the servers."""
         done = subprocess.run(
-            command(*arguments),
+            [*PROGRAM, *arguments],
             env=self.house.env,
             cwd=ROOT,
             input=typed,
