@@ -81,14 +81,14 @@ class Trail:
         services.chain.tell(self._kept)
 
     def _evaluated(self, refusal: Refusal) -> bool:
-        """Whether a guess was looked at, or whom it is about is known.
+        """Whether a guess was looked at, or it is known whom it is about or who it was.
 
         Whoever is refused before that costs the server next to nothing, and could have the table
         grow without end for as little.
         """
         if isinstance(refusal, (TooManyAttempts, FactorLocked)):
             return False
-        return self.user_id is not None or self.factor is not None
+        return any((self.user_id, self.actor_id, self.factor))
 
     def _append(self, services: Services, tx: Transaction, result: str, reason: str | None) -> None:
         event = self._event(services, result, reason)

@@ -30,6 +30,7 @@ from domain.ports import Transaction
 from domain.records import Challenge, Client, Session
 from domain.results import (
     ChallengeIssued,
+    OwnEvents,
     RegisteredUser,
     SessionList,
     SessionSummary,
@@ -272,6 +273,11 @@ def _summary(session: Session, present: Session) -> SessionSummary:
         current=session.id == present.id,
         user_agent=session.user_agent,
     )
+
+
+def list_events(services: Services, session: Session, limit: int, cursor: str | None) -> OwnEvents:
+    """The user's own events; see :func:`domain.audit.list_own`."""
+    return audit.list_own(services, session, limit=limit, cursor=cursor)
 
 
 @audited

@@ -47,6 +47,12 @@ def list_sessions(services: Services, session: Session) -> dict[str, Any]:
     return pack(auth.list_sessions(services, session))
 
 
+def list_events(
+    services: Services, session: Session, limit: int, cursor: str | None
+) -> dict[str, Any]:
+    return pack(auth.list_events(services, session, limit, cursor))
+
+
 def end_session(services: Services, trail: Trail, session: Session, session_id: str) -> None:
     auth.end_session(services, trail, session, session_id)
 

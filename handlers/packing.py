@@ -6,9 +6,10 @@ from datetime import datetime
 from functools import singledispatch
 from typing import Any
 
-from domain.records import Account
+from domain.records import Account, AuditEvent
 from domain.results import (
     AccountPage,
+    AuditPage,
     BackupCodesLeft,
     ChallengeIssued,
     Enrolment,
@@ -16,6 +17,8 @@ from domain.results import (
     KeySet,
     MFAStatus,
     NewBackupCodes,
+    OwnEvent,
+    OwnEvents,
     RegisteredUser,
     SessionList,
     SessionSummary,
@@ -129,6 +132,26 @@ def _(result: NewBackupCodes) -> dict[str, Any]:
 @pack.register
 def _(result: KeySet) -> dict[str, Any]:
     return {"keys": [dict(key) for key in result.keys]}
+
+
+@pack.register
+def _(result: OwnEvents | AuditPage) -> dict[str, Any]:
+    return {
+        "events": [pack(event) for event in result.events],
+        "next_cursor": result.next_cursor,
+    }
+
+
+@pack.register
+def _(result: OwnEvent) -> dict[str, Any]:
+    return {**_members(result), "at": rfc3339(result.at)}
+
+
+@pack.register
+def _(result: AuditEvent) -> dict[str, Any]:
+    # Which key sealed it is the business of whoever has the keys.
+    members = {name: value for name, value in _members(result).items() if name != "key_id"}
+    return {**members, "at": rfc3339(result.at)}
 
 
 def _members(result: Any) -> dict[str, Any]:

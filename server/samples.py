@@ -15,7 +15,7 @@ from types import MappingProxyType
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from contract.operation import Operation
-from domain import accounts, errors, meta, mfa, sessions, totp
+from domain import accounts, audit, errors, meta, mfa, sessions, totp
 from domain.backup_codes import BackupCodes
 from domain.errors import (
     InsufficientAuthentication,
@@ -25,21 +25,25 @@ from domain.errors import (
 )
 from domain.keyring import Fixed
 from domain.policy import OperationPolicy, Policies
-from domain.records import Account, Session
+from domain.records import Account, AuditEvent, Session
 from domain.results import (
     AccountPage,
+    AuditPage,
     BackupCodesLeft,
     ChallengeIssued,
     Enrolment,
     KeySet,
     MFAStatus,
     NewBackupCodes,
+    OwnEvent,
+    OwnEvents,
     RegisteredUser,
     SessionList,
     SessionSummary,
     SessionView,
     TokenPair,
 )
+from domain.second_factor import Kind
 from domain.tokens import AccessTokens, new_opaque
 from server.policies import RATE_LIMIT
 from server.settings import Settings
@@ -54,6 +58,16 @@ _SECRET = base64.b32decode("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
 _RARE = {"-", "_"}
 # Nearly all of the time that a rehearsal takes, and the same for every spec that is read.
 _qr_code = cache(totp.qr_code)
+_REQUEST_ID = "0123456789abcdef" * 2
+_PAGE = 100
+"""The longest page of events that any operation takes a ``limit`` for."""
+_ENDS = (
+    (audit.SUCCESS, None, None),
+    *((audit.SUCCESS, None, kind.value) for kind in Kind),
+    (audit.FAILURE, errors.InvalidCredentials.code, audit.PASSWORD),
+    (audit.FAILURE, audit.REUSE, audit.REFRESH_TOKEN),
+)
+"""Result, reason and factor of an event."""
 _AMR = (sessions.PASSWORD_ONLY, ("pwd", "mfa"), sessions.METHODS)
 
 
@@ -136,6 +150,40 @@ class Samples:
         yield AccountPage(kinds[:1], "1")
         yield AccountPage(kinds[:1] * _MANY, "9" * 18)
 
+    def own_events(self) -> Iterator[OwnEvents]:
+        kinds = [
+            OwnEvent(event.event, event.at, result, reason, factor, *where)
+            for event in self.audit_events()
+            for result, reason, factor in _ENDS
+            for where in ((None, None, None, True), (_ID, event.address, _REQUEST_ID, False))
+        ]
+        yield OwnEvents((), None)
+        yield OwnEvents(tuple(kinds[:_PAGE]), "1")
+        yield OwnEvents(tuple(kinds[-_PAGE:]), "9" * 18)
+
+    def audit_pages(self) -> Iterator[AuditPage]:
+        kinds = [
+            replace(event, result=result, reason=reason, factor=factor)
+            for event in self.audit_events()
+            for result, reason, factor in _ENDS
+        ]
+        yield AuditPage((), None)
+        yield AuditPage(tuple(kinds[:_PAGE]), "1")
+        yield AuditPage(tuple(kinds[-_PAGE:]), "9" * 18)
+
+    def audit_events(self) -> Iterator[AuditEvent]:
+        """Of whom it is about, who did it and from where, what can be known and what can be not."""
+        some = AuditEvent(
+            at=_NOW, event="user.registered", result=audit.SUCCESS, number=1, hash="0" * 64
+        )
+        events = {policy.audit for policy in self._policies.operations.values() if policy.audit}
+        for name in sorted(events):
+            yield replace(some, event=name)
+        for user_id, actor_id in product((None, _ID), (None, _ID, audit.COMMAND_LINE)):
+            yield replace(some, user_id=user_id, actor_id=actor_id)
+        for address in ("192.0.2.10", "2001:db8:ffff:ffff:ffff:ffff:255.255.255.255"):
+            yield replace(some, session_id=_ID, request_id=_REQUEST_ID, address=address)
+
     def enrolments(self) -> Iterator[Enrolment]:
         parameters, count = self._policies.totp, self._policies.backup_codes.enrolment_count
         secret = (_SECRET * 4)[: parameters.secret_bytes]
@@ -181,6 +229,7 @@ RESULTS: Mapping[str, Callable[[Samples], Iterable[object]]] = MappingProxyType(
         "getSession": Samples.session_views,
         "createChallenge": Samples.challenges,
         "listSessions": Samples.session_lists,
+        "listEvents": Samples.own_events,
         "endSession": Samples.nothing,
         "changePassword": Samples.nothing,
         "setupMFA": Samples.enrolments,
