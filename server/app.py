@@ -119,9 +119,7 @@ def create(
         return authenticate(services, request.token or "", policies.operations[operation.id])
 
     def client(request: Request) -> Client:
-        forwarded = request.headers.all("x-forwarded-for")
-        agent = request.headers.first("user-agent")
-        return client_of(request.client or None, forwarded, agent, current.trusted_proxies)
+        return _client(request, current)
 
     def policy(request: Request) -> OperationPolicy:
         return policies.operations[request.operation.id]
@@ -149,6 +147,12 @@ def create(
     application.services = services
     application.app.before_request(patience.begin)
     return application
+
+
+def _client(request: Request, current: Settings) -> Client:
+    forwarded = request.headers.all("x-forwarded-for")
+    agent = request.headers.first("user-agent")
+    return client_of(request.client or None, forwarded, agent, current.trusted_proxies)
 
 
 def _cors(current: Settings, reading: Reading) -> Around | None:

@@ -68,7 +68,7 @@ class Flood:
         """Give the connections back."""
         if self._remote:
             client: Any = self._store._backend.get_client()
-            await client.aclose()
+            await client.aclose(close_connection_pool=True)
 
     async def ask(self, question: Awaitable[Any]) -> Any:
         """The store's answer. Raises Unavailable, in bounded time, where there is none."""

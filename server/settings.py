@@ -80,7 +80,7 @@ class Settings(BaseModel):
             # What no browser sends would have no effect, and * would let every page in.
             raise ValueError(
                 "lists origins as browsers send them: scheme://host[:port], in lower case,"
-                " without a default port, a path or *"
+                " without a default port, a path or a wildcard"
             )
         return origins
 

@@ -31,7 +31,17 @@ def test_variables_of_others_are_left_alone() -> None:
         ("COUNTERSIGN_AUDIENCE", ""),
         ("COUNTERSIGN_TOTP_ISSUER", "a:b"),
         ("COUNTERSIGN_TRUSTED_PROXIES", "10.0.0.0/8,banana"),
-        ("COUNTERSIGN_REDIS_URL", "redis://127.0.0.1:6379"),
+        ("COUNTERSIGN_REDIS_URL", "http://127.0.0.1:6379"),
+        ("COUNTERSIGN_REDIS_URL", ""),
+        ("COUNTERSIGN_CORS_ORIGINS", "*"),
+        ("COUNTERSIGN_CORS_ORIGINS", "null"),
+        ("COUNTERSIGN_CORS_ORIGINS", "https://app.example.org,https://*.example.org"),
+        ("COUNTERSIGN_CORS_ORIGINS", "https://app.example.org/"),
+        ("COUNTERSIGN_CORS_ORIGINS", "https://App.example.org"),
+        ("COUNTERSIGN_CORS_ORIGINS", "https://app.example.org:443"),
+        ("COUNTERSIGN_CORS_ORIGINS", "http://app.example.org:80"),
+        ("COUNTERSIGN_CORS_ORIGINS", "https://user@app.example.org"),
+        ("COUNTERSIGN_CORS_ORIGINS", "app.example.org"),
     ],
 )
 def test_a_setting_that_is_unknown_or_malformed_is_refused(name: str, value: str) -> None:
@@ -57,6 +67,7 @@ def test_production_takes_strong_settings() -> None:
         {"COUNTERSIGN_CONTRACT": "report"},
         {"COUNTERSIGN_TRUSTED_PROXIES": "10.0.0.0/8,0.0.0.0/0"},
         {"COUNTERSIGN_AUDIENCE": " "},
+        {"COUNTERSIGN_CORS_ORIGINS": "https://app.example.org,http://app.example.org"},
     ],
 )
 def test_production_refuses_weak_settings(weak: dict[str, str]) -> None:
@@ -72,3 +83,26 @@ def test_settings_cannot_change_once_read() -> None:
 def test_proxies_are_networks() -> None:
     networks = load({"COUNTERSIGN_TRUSTED_PROXIES": "10.0.0.0/8, ::1"}).trusted_proxies
     assert [str(network) for network in networks] == ["10.0.0.0/8", "::1/128"]
+
+
+def test_origins_are_told_apart_by_scheme_host_and_port() -> None:
+    listed = "https://app.example.org, http://localhost:3000,https://[2001:db8::1]:8443"
+    assert load({"COUNTERSIGN_CORS_ORIGINS": listed}).cors_origins == (
+        "https://app.example.org",
+        "http://localhost:3000",
+        "https://[2001:db8::1]:8443",
+    )
+    production = PRODUCTION | {"COUNTERSIGN_CORS_ORIGINS": "https://app.example.org"}
+    assert load(production).cors_origins == ("https://app.example.org",)
+
+
+@pytest.mark.parametrize("scheme", ["redis://", "rediss://:secret@", "unix:///"])
+def test_redis_is_named_by_a_url(scheme: str) -> None:
+    url = f"{scheme}127.0.0.1"
+    assert load({"COUNTERSIGN_REDIS_URL": url}).redis_url == url
+
+
+def test_redis_without_its_extra_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.settings.find_spec", lambda name: None if name == "redis" else 1)
+    with pytest.raises(SettingsError, match='COUNTERSIGN_REDIS_URL: needs the extra "redis"'):
+        load({"COUNTERSIGN_REDIS_URL": "redis://127.0.0.1"})

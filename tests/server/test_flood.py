@@ -1,0 +1,335 @@
+"""The flood limit by itself and in an application of this process, in memory and in Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from ipaddress import ip_network
+from pathlib import Path
+
+import httpx
+import pytest
+
+from contract.request import Headers, Request
+from domain.errors import TooManyAttempts, TooManyRequests, Unavailable
+from domain.policy import FloodPolicy
+from server import flood
+from server.flood import Flood, Limit, gate
+from server.spec import read
+from tests.support.api import Api, over_http
+from tests.support.fields import Item, NotStructured, parse_list
+from tests.support.redis import Redis, redis_server
+from tests.support.servers import ROOT
+from tests.support.threads import listening
+from tests.support.world import World, world_in
+
+SMALL = FloodPolicy(rate=20, per=timedelta(seconds=1), burst=10)
+MOST_MICROSECONDS = 60
+"""Three times what a request may cost, because other processes share the machine's cores."""
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@asynccontextmanager
+async def using(url: str | None = None) -> AsyncIterator[Flood]:
+    store = Flood(url)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def admitted(limit: Limit, requests: int, address: str = "192.0.2.1") -> int:
+    """How many of the requests pass."""
+    passed = 0
+    for _ in range(requests):
+        try:
+            await limit.take(address)
+        except TooManyRequests:
+            continue
+        passed += 1
+    return passed
+
+
+@pytest.fixture(params=["memory", "redis"])
+def store(request: pytest.FixtureRequest) -> str | None:
+    """The URL of an empty store."""
+    if request.param == "memory":
+        return None
+    server: Redis = request.getfixturevalue("redis")
+    server.ask("FLUSHALL")
+    return server.url
+
+
+Story = Callable[[Flood], Awaitable[None]]
+
+
+def tell(url: str | None, story: Story) -> None:
+    async def whole() -> None:
+        async with using(url) as store:
+            await story(store)
+
+    asyncio.run(whole())
+
+
+def test_a_burst_passes_and_then_what_is_refilled(store: str | None) -> None:
+    async def story(store: Flood) -> None:
+        limit = store.limit(SMALL)
+        begun = time.monotonic()
+        passed = await admitted(limit, 200)
+        took = time.monotonic() - begun
+        assert 10 <= passed <= 10 + took * 20 + 1
+        await asyncio.sleep(0.3)
+        assert 5 <= await admitted(limit, 12) <= 9
+
+    tell(store, story)
+
+
+def test_addresses_do_not_share_and_operations_do(store: str | None) -> None:
+    async def story(store: Flood) -> None:
+        assert await admitted(store.limit(SMALL), 30) < 30
+        assert await admitted(store.limit(SMALL), 5) < 5
+        assert await admitted(store.limit(SMALL), 5, "192.0.2.2") == 5
+        wider = FloodPolicy(rate=20, per=timedelta(seconds=1), burst=11)
+        assert await admitted(store.limit(wider), 5) == 5
+
+    tell(store, story)
+
+
+def test_a_64_of_ipv6_is_one_address(store: str | None) -> None:
+    async def story(store: Flood) -> None:
+        limit = store.limit(SMALL)
+        for host in range(30):
+            await admitted(limit, 1, f"2001:db8:0:1::{host:x}")
+        assert await admitted(limit, 1, "2001:db8:0:1:ffff::1") == 0
+        assert await admitted(limit, 5, "2001:db8:0:2::1") == 5
+        assert await admitted(limit, 5, "::ffff:192.0.2.7") == 5
+        assert await admitted(limit, 10, "192.0.2.7") < 10
+
+    tell(store, story)
+
+
+def test_what_a_refusal_says_comes_true(store: str | None) -> None:
+    slow = FloodPolicy(rate=1, per=timedelta(seconds=2), burst=3)
+
+    async def story(store: Flood) -> None:
+        limit = store.limit(slow)
+        assert await admitted(limit, 3) == 3
+        with pytest.raises(TooManyRequests) as refused:
+            await limit.take("192.0.2.1")
+        wait = int(refused.value.headers["Retry-After"])
+        assert wait == 2
+        assert refused.value.headers["RateLimit"] == '"address";r=0;t=2'
+        assert refused.value.headers["RateLimit-Policy"] == '"address";q=3;w=6'
+        await asyncio.sleep(wait)
+        assert await admitted(limit, 1) == 1
+
+    tell(store, story)
+
+
+def test_two_processes_share_what_is_in_redis_and_nothing_else(redis: Redis) -> None:
+    redis.ask("FLUSHALL")
+
+    async def whole() -> None:
+        async with using(redis.url) as one, using(redis.url) as two:
+            assert await admitted(one.limit(SMALL), 30) < 30
+            assert await admitted(two.limit(SMALL), 3) < 3
+        async with using() as one, using() as two:
+            assert await admitted(one.limit(SMALL), 30) < 30
+            assert await admitted(two.limit(SMALL), 3) == 3
+
+    asyncio.run(whole())
+
+
+def test_a_key_in_redis_does_not_outlive_its_bucket(redis: Redis) -> None:
+    redis.ask("FLUSHALL")
+
+    async def story(store: Flood) -> None:
+        await admitted(store.limit(SMALL), 30)
+
+    tell(redis.url, story)
+    name = "countersign:flood:v1:gcra:20/1/10:192.0.2.1"
+    assert name.encode() in redis.ask("KEYS *")
+    assert redis.ask(f"TTL {name}") == b":1\r\n"
+
+
+def test_memory_is_bounded_however_many_addresses_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flood, "ADDRESSES", 100)
+
+    async def story(store: Flood) -> None:
+        limit = store.limit(SMALL)
+        for number in range(1000):
+            await limit.take(f"10.0.{number >> 8}.{number & 255}")
+            await limit.take("192.0.2.1") if number < 9 else None
+        assert len(store._store._backend.get_client()) == 100  # type: ignore[arg-type]
+
+    tell(None, story)
+
+
+def test_the_store_in_memory_costs_next_to_nothing() -> None:
+    limits = read(ROOT / "spec" / "openapi.yaml").contract.operations
+
+    async def whole() -> float:
+        async with using() as store:
+            ask = gate(store, limits, lambda request: request.client)
+            request = Request("GET", "/", Headers(()), "192.0.2.1", "", limits["getSession"])
+            begun = time.perf_counter()
+            for _ in range(400):
+                await ask(request)
+            return (time.perf_counter() - begun) / 400
+
+    best = min(asyncio.run(whole()) for _ in range(10)) * 1e6
+    print(f"the flood limit in memory: {best:.1f} µs a request")
+    assert best < MOST_MICROSECONDS
+
+
+# -- a Redis that does not answer --------------------------------------------------------------
+
+
+async def refused_within(store: Flood, seconds: float) -> Unavailable:
+    begun = time.monotonic()
+    with pytest.raises(Unavailable) as refused:
+        await store.limit(SMALL).take("192.0.2.1")
+    assert time.monotonic() - begun < seconds
+    return refused.value
+
+
+@pytest.mark.parametrize("manner", ["paused", "gone"])
+def test_a_silent_redis_is_a_503_in_bounded_time_and_heals(redis: Redis, manner: str) -> None:
+    async def story(store: Flood) -> None:
+        await store.limit(SMALL).take("192.0.2.1")
+        redis.pause() if manner == "paused" else redis.stop()
+        try:
+            refused = await refused_within(store, 2)
+            assert refused.headers["Retry-After"] == "1"
+            crowd = [refused_within(store, 3) for _ in range(100)]
+            await asyncio.gather(*crowd)
+            with pytest.raises(Unavailable, match="store of the flood limit"):
+                await store.ping()
+        finally:
+            redis.go_on() if manner == "paused" else redis.start()
+        await asyncio.sleep(0.1)
+        await store.ping()
+        await store.limit(SMALL).take("192.0.2.3")
+
+    tell(redis.url, story)
+
+
+def test_silence_is_logged_once_and_so_is_its_end(
+    redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story(store: Flood) -> None:
+        redis.pause()
+        try:
+            for _ in range(3):
+                await refused_within(store, 2)
+        finally:
+            redis.go_on()
+        await asyncio.sleep(0.1)
+        for _ in range(3):
+            await store.ping()
+
+    tell(redis.url, story)
+    assert caplog.text.count("flood_store_silent") == 1
+    assert caplog.text.count("flood_store_answers") == 1
+
+
+# -- in an application -------------------------------------------------------------------------
+
+
+def spend(world: World, path: str = "/auth/session", most: int = 2000) -> int:
+    """Send until a 429 comes; returns how many passed."""
+    for number in range(most):
+        if world.api.get(path).status == 429:
+            return number
+    raise AssertionError("no limit")
+
+
+def test_the_shipped_limit_is_shared_by_the_operations_of_an_address(world: World) -> None:
+    begun = time.monotonic()
+    passed = spend(world)
+    assert 500 <= passed <= 501 + 50 * (time.monotonic() - begun)
+    for path in ("/auth/login", "/mfa/setup"):
+        reply = world.api.post(path, json={})
+        assert (reply.status, reply.code) == (429, "too_many_requests")
+        assert parse_list(reply.headers["RateLimit"]) == [Item("address", {"r": 0, "t": 1})]
+        assert parse_list(reply.headers["RateLimit-Policy"]) == [
+            Item("address", {"q": 500, "w": 10})
+        ]
+        assert reply.headers["Retry-After"] == "1"
+    assert world.api_from("192.0.2.9").get("/auth/session").status == 401
+
+
+@pytest.mark.parametrize(
+    "path", ["/health/live", "/health/ready", "/.well-known/jwks.json", "/docs/", "/openapi.json"]
+)
+def test_health_keys_and_docs_have_no_limit(world: World, path: str) -> None:
+    spend(world)
+    assert {world.api.get(path).status for _ in range(60)} == {200}
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_only_a_trusted_proxy_speaks_for_others(tmp_path: Path, trusted: bool) -> None:
+    proxies = ip_network("192.0.2.1/32" if trusted else "10.0.0.0/8")
+    world = world_in(tmp_path, trusted_proxies=(proxies,))
+    spend(world)
+    claimed = world.api.get("/auth/session", headers={"X-Forwarded-For": "198.51.100.7"})
+    assert claimed.status == (401 if trusted else 429)
+
+
+def test_redis_says_so_in_readiness_and_in_nothing_that_needs_no_limit(
+    redis: Redis, tmp_path: Path
+) -> None:
+    world = world_in(tmp_path, redis_url=redis.url)
+    with listening(world) as url, httpx.Client(base_url=url) as client:
+        _tell_of_silence(over_http(client), redis)
+
+
+def _tell_of_silence(api: Api, redis: Redis) -> None:
+    assert api.get("/health/ready").status == 200
+    redis.pause()
+    try:
+        ready = api.get("/health/ready")
+        assert (ready.status, ready.code) == (503, "unavailable")
+        assert ready.json["message"] == "The store of the flood limit does not answer"
+        refused = api.post("/auth/login", json={})
+        assert (refused.status, refused.code) == (503, "unavailable")
+        assert refused.headers["Retry-After"] == "1"
+        for path in ("/health/live", "/.well-known/jwks.json", "/docs/"):
+            assert api.get(path).status == 200
+    finally:
+        redis.go_on()
+    assert api.get("/health/ready").status == 200
+    assert api.post("/auth/login", json={}).status == 400
+
+
+# -- the fields --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wait", [1, 30, 900])
+@pytest.mark.parametrize("budget", ["password", "totp", "backup-code"])
+def test_the_fields_of_a_closed_budget_are_structured(budget: str, wait: int) -> None:
+    headers = TooManyAttempts(budget, wait, 5).headers
+    assert parse_list(headers["RateLimit"]) == [Item(budget, {"r": 0, "t": wait})]
+    assert parse_list(headers["RateLimit-Policy"]) == [Item(budget, {"q": 5})]
+    assert headers["Retry-After"] == str(wait)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["address;r=0", '"address";r=', '"address" r=0', '"address";R=0', '"address', '"a",', '"é"'],
+)
+def test_what_is_not_structured_is_found(text: str) -> None:
+    with pytest.raises(NotStructured):
+        parse_list(text)
+
+
+def test_structured_lists_are_read() -> None:
+    assert parse_list('"a\\"b"; q=1;w=-2 , "c"') == [Item('a"b', {"q": 1, "w": -2}), Item("c")]
