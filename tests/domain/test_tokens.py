@@ -15,7 +15,7 @@ from jwt.algorithms import ECAlgorithm
 
 from domain import tokens
 from domain.errors import InvalidToken
-from domain.keyring import Fixed
+from domain.keyring import LEEWAY, Fixed, Rota, Turns
 from domain.records import Session
 from domain.tokens import AccessTokens
 
@@ -250,13 +250,119 @@ def test_a_deep_payload_is_refused_and_never_an_error() -> None:
     assert refused(deep)
 
 
-def test_a_retired_key_still_checks_and_a_removed_one_does_not() -> None:
+def test_an_older_key_still_checks_and_a_removed_one_does_not() -> None:
     old = access_tokens(keys=Fixed({"s0": OTHER}, "s0")).issue(SESSION, NOW)
-    assert (
-        access_tokens(keys=Fixed({"s0": OTHER, "s1": KEY}, "s1")).verify(old, NOW).session_id
-        == SESSION.id
-    )
+    both = access_tokens(keys=Fixed({"s0": OTHER, "s1": KEY}, "s1"))
+    assert both.verify(old, NOW).session_id == SESSION.id
     assert refused(old)
+
+
+class _Ring:
+    """Signing keys that change, and that count how often one is looked for."""
+
+    def __init__(self, **keys: Any) -> None:
+        self.keys = keys
+        self.coming: dict[str, Any] = {}
+        self.sought: list[str] = []
+
+    def all(self) -> dict[str, Any]:
+        return self.keys
+
+    def current(self) -> tuple[str, Any]:
+        return max(self.keys), self.keys[max(self.keys)]
+
+    def get(self, key_id: str) -> Any:
+        if key_id not in self.keys:
+            self.sought.append(key_id)
+            if key_id in self.coming:
+                self.keys = self.keys | self.coming
+        return self.keys.get(key_id)
+
+
+MADE = {"s0": NOW - timedelta(hours=1), "s1": NOW}
+ROTA = Rota.of(timedelta(minutes=5), LIFETIME)
+
+
+def turning(ring: _Ring) -> AccessTokens:
+    return access_tokens(keys=Turns(ring, ROTA, MADE.__getitem__))
+
+
+def key_of(token: str) -> str:
+    return str(jwt.get_unverified_header(token)["kid"])
+
+
+def shown(found: AccessTokens, now: datetime) -> list[str]:
+    return [key["kid"] for key in found.jwks(now)["keys"]]
+
+
+def test_a_token_of_a_key_that_is_not_known_yet_makes_the_ring_look_at_once() -> None:
+    elsewhere = turning(_Ring(s0=OTHER, s1=KEY)).issue(SESSION, NOW + ROTA.notice)
+    assert key_of(elsewhere) == "s1"
+    ring = _Ring(s0=OTHER)
+    here = turning(ring)
+    with pytest.raises(InvalidToken):
+        here.verify(elsewhere, NOW + ROTA.notice)
+    ring.coming = {"s1": KEY}
+    assert here.verify(elsewhere, NOW + ROTA.notice).session_id == SESSION.id
+    assert ring.sought == ["s1", "s1"]
+
+
+def test_only_a_token_of_our_making_makes_anybody_look() -> None:
+    ring = _Ring(s0=OTHER)
+    for header in ({"kid": "s9", "jku": "x"}, {"typ": "JWT", "kid": "s9"}, {}):
+        forged = jwt.api_jws.encode(b"{}", KEY, "ES256", {"typ": "at+jwt", **header})
+        with pytest.raises(InvalidToken):
+            turning(ring).verify(forged, NOW)
+    assert ring.sought == []
+    with pytest.raises(InvalidToken):
+        turning(ring).verify(signed(GOOD, HEADER | {"kid": "s9"}), NOW)
+    assert ring.sought == ["s9"]
+
+
+def test_a_key_is_shown_before_it_signs_and_the_old_one_as_long_as_its_tokens_live() -> None:
+    found = turning(_Ring(s0=OTHER, s1=KEY))
+    begins, tick = NOW + ROTA.notice, timedelta(microseconds=1)
+    last = found.issue(SESSION, begins - tick)
+    assert (key_of(last), shown(found, NOW)) == ("s0", ["s0", "s1"])
+    assert key_of(found.issue(SESSION, begins)) == "s1"
+    until = begins - tick + LIFETIME + LEEWAY
+    assert shown(found, until) == ["s0", "s1"]
+    assert shown(found, until + tick) == ["s1"]
+    assert found.verify(last, begins + LIFETIME).session_id == SESSION.id
+
+
+def test_a_retired_key_checks_nothing_however_fresh_the_token_says_it_is() -> None:
+    """Whoever steals a retired key signs tokens of the present time with it."""
+    found = turning(_Ring(s0=OTHER, s1=KEY))
+    begins = NOW + ROTA.notice
+    thief = access_tokens(keys=Fixed({"s0": OTHER}, "s0"))
+    for late in (ROTA.overlap, timedelta(days=1)):
+        now = begins + late
+        with pytest.raises(InvalidToken):
+            found.verify(thief.issue(SESSION, now), now)
+        assert found.verify(found.issue(SESSION, now), now).session_id == SESSION.id
+    now = begins + ROTA.overlap - timedelta(microseconds=1)
+    assert found.verify(thief.issue(SESSION, now), now).session_id == SESSION.id
+
+
+def test_a_token_that_passed_does_not_outlive_its_key() -> None:
+    ring = _Ring(s0=OTHER, s1=KEY)
+    found = turning(ring)
+    token = found.issue(SESSION, NOW)
+    assert found.verify(token, NOW).session_id == SESSION.id
+    ring.keys = {"s1": KEY}
+    with pytest.raises(InvalidToken):
+        found.verify(token, NOW)
+
+
+def test_another_key_under_the_same_id_does_not_check_what_passed() -> None:
+    ring = _Ring(s0=OTHER)
+    found = turning(ring)
+    token = found.issue(SESSION, NOW)
+    assert found.verify(token, NOW).session_id == SESSION.id
+    ring.keys = {"s0": KEY}
+    with pytest.raises(InvalidToken):
+        found.verify(token, NOW)
 
 
 class _Counted:
