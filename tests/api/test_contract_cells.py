@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,15 +10,26 @@ import pytest
 
 from contract.body import LIMIT
 from tests.api import faults
-from tests.api.calls import SPEC, SPEC_OPERATIONS, Call, fresh_password, ready
+from tests.api.calls import (
+    FOR_ADMINISTRATORS,
+    SPEC,
+    SPEC_OPERATIONS,
+    Call,
+    fresh_password,
+    path_of,
+    ready,
+)
 from tests.support.accounts import Account
 from tests.support.api import Reply
 from tests.support.coverage import RECORDER, Cell, declared
+from tests.support.servers import ROOT
 from tests.support.world import World, world_in
 
 OPERATIONS = SPEC_OPERATIONS
 CELLS = sorted(declared(SPEC.bundle.document))
 WITH_BODY = [name for name, operation in OPERATIONS.items() if operation.body]
+FLOOD = "{rate: 50, per: PT1S, burst: 500}"
+NOBODY = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 WITH_TOKEN = [name for name, operation in OPERATIONS.items() if operation.security.mandatory]
 
 CODES = {
@@ -26,13 +38,16 @@ CODES = {
         *("invalid_token", "insufficient_user_authentication", "invalid_credentials"),
         *("invalid_code", "invalid_challenge", "factor_locked"),
     },
-    "403": {"registration_closed"},
+    "403": {"registration_closed", "forbidden"},
     "404": {"not_found"},
     "405": {"method_not_allowed"},
-    "409": {"username_taken", "password_refused", "no_pending_enrollment", "mfa_not_enabled"},
+    "409": {
+        *("username_taken", "password_refused", "no_pending_enrollment", "mfa_not_enabled"),
+        "own_account",
+    },
     "413": {"payload_too_large"},
     "415": {"unsupported_media_type"},
-    "429": {"too_many_attempts"},
+    "429": {"too_many_attempts", "too_many_requests"},
     "500": {"internal_error", "contract_violation"},
     "503": {"unavailable"},
 }
@@ -74,7 +89,15 @@ def unauthorized(world: World, operation: str) -> Reply:
     return call.send(json=body | ({"password": fresh_password()} if "password" in body else {}))
 
 
+def forbidden(world: World, operation: str) -> Reply:
+    """With a second factor, so that nothing but the role is missing."""
+    member = world.account().sign_in().enrol()
+    return replace(ready(world, operation), token=member.token).send()
+
+
 def not_found(world: World, operation: str) -> Reply:
+    if operation in FOR_ADMINISTRATORS:
+        return replace(ready(world, operation), segment=NOBODY).send()
     stranger = world.account().sign_in()
     other = ready(world, operation, stranger).segment
     return replace(ready(world, operation), segment=other).send()
@@ -82,6 +105,8 @@ def not_found(world: World, operation: str) -> Reply:
 
 def conflict(world: World, operation: str) -> Reply:
     call = ready(world, operation, world.account().sign_in())
+    if operation in FOR_ADMINISTRATORS:
+        return replace(call, segment=call.account.user_id).send()
     if operation == "registerUser":
         return call.send(json=call.body | {"username": call.account.username})
     if operation == "changePassword":
@@ -130,6 +155,7 @@ CAUSES: dict[str, Callable[[World, str], Reply]] = {
     "201": success,
     "400": bad_request,
     "401": unauthorized,
+    "403": forbidden,
     "404": not_found,
     "409": conflict,
     "413": too_large,
@@ -139,7 +165,19 @@ CAUSES: dict[str, Callable[[World, str], Reply]] = {
 }
 
 JSON = {"Content-Type": "application/json"}
-OF_OPERATIONS = [cell for cell in CELLS if cell[0] != "-" and cell[1] not in ("403", "500")]
+GUESSED_AT = [
+    name
+    for name, policy in SPEC.policies.operations.items()
+    if policy.attempts.password or policy.attempts.totp or policy.attempts.backup_code
+]
+LIMITED = [name for name, operation in OPERATIONS.items() if "429" in operation.responses]
+# What needs an application of its own: an address that floods, a closed registration, a 500.
+ELSEWHERE = {
+    *((name, "429") for name in set(LIMITED) - set(GUESSED_AT)),
+    *((name, "500") for name in OPERATIONS),
+    ("registerUser", "403"),
+}
+OF_OPERATIONS = [cell for cell in CELLS if cell[0] != "-" and cell[:2] not in ELSEWHERE]
 
 
 @pytest.mark.parametrize("cell", OF_OPERATIONS, ids=" ".join)
@@ -163,6 +201,36 @@ def holds(reply: Reply, cell: Cell) -> None:
         assert reply.code in CODES[status]
         assert body["error"]["request_id"] == reply.headers["X-Request-ID"]
         assert reply.headers["Cache-Control"] == "no-store"
+
+
+@pytest.fixture(scope="module")
+def miserly(world: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """The same world, but an address is let in once an hour."""
+    copy = shutil.copytree(ROOT / "spec", tmp_path_factory.mktemp("miserly") / "spec")
+    policies = copy / "components" / "policies.yaml"
+    text = policies.read_text(encoding="utf-8")
+    assert text.count(FLOOD) == 1
+    policies.write_text(text.replace(FLOOD, "{rate: 1, per: PT1H, burst: 1}"), encoding="utf-8")
+    settings = world.settings.model_copy(update={"spec": copy / "openapi.yaml"})
+    return World(settings, world.clock)
+
+
+def test_whatever_can_delay_limits_addresses_too() -> None:
+    assert set(OPERATIONS) - set(LIMITED) == {"getJWKS", "getLiveness", "getReadiness"}
+    assert set(GUESSED_AT) < set(LIMITED)
+
+
+@pytest.mark.parametrize("operation", LIMITED)
+def test_an_address_that_floods_is_a_429_whatever_it_asks_for(
+    world: World, miserly: World, operation: str
+) -> None:
+    call = ready(world, operation)
+    api = miserly.api_from(f"198.51.100.{LIMITED.index(operation)}")
+    assert call.send(api).status < 300
+    reply = call.send(api)
+    faults.release(miserly)
+    holds(reply, (operation, "429", "application/json"))
+    assert reply.code == "too_many_requests"
 
 
 def test_registration_that_is_closed_is_a_403(closed: World) -> None:
@@ -291,7 +359,9 @@ def test_a_password_hash_that_cannot_be_read_grants_nothing(world: World, user: 
 # -- 503 -------------------------------------------------------------------------------------
 
 WITH_STORAGE = [name for name, operation in OPERATIONS.items() if "503" in operation.responses]
-READING = {"getSession", "listSessions", "getMFAStatus", "getReadiness"}
+READING = {name for name, operation in OPERATIONS.items() if operation.method == "GET"} - {
+    "getReadiness"  # which has to be able to write
+}
 
 
 def test_all_but_the_keys_and_liveness_depend_on_storage() -> None:
@@ -358,7 +428,7 @@ def test_another_method_is_a_405_with_every_method_that_there_is(
     world: World, operation: str
 ) -> None:
     rule = OPERATIONS[operation]
-    path = rule.path.replace("{session_id}", "7c9e6679-7425-40de-944b-e07fc1f90ae7")
+    path = path_of(rule, NOBODY)
     allow = {rule.method, "OPTIONS"} | ({"HEAD"} if rule.method == "GET" else set())
     for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"} - allow:
         reply = world.api.request(method, path)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, event
 
 from domain import accounts, admin, auth, sessions
 from domain.errors import (
@@ -105,6 +106,21 @@ def test_a_role_that_is_taken_away_is_gone_at_once(root: Person) -> None:
         admitted(root)
     give_role(root.services, root, "admin")
     assert admitted(root)
+
+
+def test_the_role_is_read_in_the_query_that_is_made_anyway(root: Person) -> None:
+    assert root.tokens is not None
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        statements.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        admitted(root)
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert len(statements) == 1, statements
 
 
 def test_what_asks_for_no_role_is_open_to_every_role(root: Person, bob: Person) -> None:
@@ -363,8 +379,8 @@ def events(services: Services) -> list[AuditEvent]:
 
 
 def last(services: Services) -> tuple[str, str | None, str | None, str | None, str | None]:
-    event = events(services)[0]
-    return event.result, event.reason, event.user_id, event.actor_id, event.session_id
+    newest = events(services)[0]
+    return newest.result, newest.reason, newest.user_id, newest.actor_id, newest.session_id
 
 
 @pytest.mark.parametrize("act", EVERY)
