@@ -126,6 +126,15 @@ def list_users(services: Services) -> Sequence[User]:
         return tx.users.list()
 
 
+def find(services: Services, username: str) -> User:
+    """The account of this name."""
+    with services.store.read() as tx:
+        user = tx.users.by_key(usernames.key(username))
+    if user is None:
+        raise NotFound
+    return user
+
+
 def list_accounts(services: Services) -> Iterator[Account]:
     """All accounts in the order of creation, read in batches."""
     after = 0

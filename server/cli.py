@@ -15,10 +15,12 @@ import click
 import yaml
 
 from contract.diagnostics import SpecError
-from domain import accounts, audit, reencryption
+from domain import accounts, audit, reencryption, verification
 from domain.audit import Trail
 from domain.errors import Refusal, Unavailable
+from domain.records import AuditEvent
 from domain.services import Services
+from domain.verification import Defect, verify
 from server import app, explain, keyring, keys, logs, serve, settings, spec
 from storage import migrate
 from storage.engine import DatabaseURLError
@@ -206,6 +208,51 @@ def _released(services: Services) -> Iterator[str]:
                 yield f"{kind:<12}{key_id}  no row needs it; its file can be deleted"
         elif len(ring.all()) > 1:
             yield f"{kind:<12}{newest}  is too new to tell whether the older ones are needed"
+
+
+@main.group("audit")
+def audit_group() -> None:
+    """Look at what was done and what was refused."""
+
+
+@audit_group.command("verify")
+def audit_verify() -> None:
+    """Hold the whole trail against its chain; name each event that was edited, removed or inserted.
+
+    Servers may run meanwhile. The exit status is 1 where something does not fit.
+    """
+    services, found = _services(), []
+
+    def tell(defect: Defect) -> None:
+        found.append(defect.what)
+        click.echo(str(defect))
+
+    count = verify(services.store, services.chain.keys, tell)
+    click.echo(f"{count} events, {len(found)} defects" if found else f"{count} events, no defects")
+    sys.exit(1 if found else 0)
+
+
+@audit_group.command("list")
+@click.option("--user", "username", help="Only what concerns this user.")
+@click.option("--event", help="Only events of this name, such as mfa.enabled.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1_000_000))
+def audit_list(username: str | None, event: str | None, limit: int) -> None:
+    """List events, the newest first: number, time, result, event, and what else is known."""
+    services, cursor = _services(), None
+    user_id = accounts.find(services, username).id if username else None
+    while limit > 0:
+        size = min(limit, verification.PAGE)
+        page = audit.list_all(services, limit=size, cursor=cursor, user_id=user_id, event=event)
+        for each in page.events:
+            click.echo(_line(each))
+        limit, cursor = limit - size if page.next_cursor else 0, page.next_cursor
+
+
+def _line(event: AuditEvent) -> str:
+    names = ("reason", "user_id", "actor_id", "session_id", "factor", "address", "request_id")
+    known = ((name, getattr(event, name)) for name in names)
+    what = [f"{event.number}  {event.at:%Y-%m-%dT%H:%M:%SZ}  {event.result:<7}  {event.event}"]
+    return "  ".join([*what, *(f"{name}={value}" for name, value in known if value)])
 
 
 @main.group("user")
