@@ -147,9 +147,23 @@ def last_resort(code: str, request_id: str) -> Reply:
 
 def bad_request_bytes() -> bytes:
     """A whole HTTP/1.1 message for bytes that are no request at all; the connection ends."""
-    request_id = uuid.uuid4().hex
     malformed = Violation("header", "", "http", "is not an HTTP/1.1 request")
+    request_id = uuid.uuid4().hex
     reply = failure(400, "invalid_request", request_id, violations=[malformed])
+    return _message("400 Bad Request", reply, request_id)
+
+
+def unavailable_bytes(retry_after: int) -> bytes:
+    """A whole HTTP/1.1 message for a connection that is one too many; it ends.
+
+    `retry_after` is in seconds.
+    """
+    request_id = uuid.uuid4().hex
+    reply = failure(503, "unavailable", request_id, {"Retry-After": str(retry_after)})
+    return _message("503 Service Unavailable", reply, request_id)
+
+
+def _message(status: str, reply: Reply, request_id: str) -> bytes:
     fields = [
         *reply.headers,
         (REQUEST_ID, request_id),
@@ -159,4 +173,4 @@ def bad_request_bytes() -> bytes:
         ("Connection", "close"),
     ]
     head = "".join(f"{name}: {value}\r\n" for name, value in fields)
-    return f"HTTP/1.1 400 Bad Request\r\n{head}\r\n".encode("latin-1") + reply.body
+    return f"HTTP/1.1 {status}\r\n{head}\r\n".encode("latin-1") + reply.body

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import asyncio
 import re
+import resource
 from collections.abc import Callable, Sized
+from functools import cache
 from typing import Any
 
 import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from contract.replies import bad_request_bytes
+from contract.replies import bad_request_bytes, unavailable_bytes
 
 HEADER_BYTES = 16 * 1024
 """Longest request line and headers together (security catalogue, section 6)."""
@@ -27,6 +29,13 @@ STALL_SECONDS = 10.0
 """Longest time that a peer may leave a reply unread."""
 LINGER_SECONDS = 2.0
 """How long a peer that is still sending may go on, so that it gets to read the reply."""
+CONNECTIONS = 2000
+"""Most connections of a process that are served; fewer where it may not open so many files."""
+SPARE_FILES = 200
+"""Files that are kept for the database, Redis, logs and those who are being turned away."""
+TURNED_AWAY = 100
+"""Most connections that wait to have read that they are too many; the next ones are cut."""
+RETRY_SECONDS = 1
 PIPELINED = 100
 """Most requests of a connection that wait for the reply to an earlier one."""
 
@@ -37,6 +46,15 @@ _FIRST_WORD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32} ")
 _METHODS = frozenset(b"GET HEAD POST PUT DELETE OPTIONS PATCH TRACE CONNECT".split())
 # The parser refuses methods that it does not know; it is shown one that no spec can declare.
 _STAND_IN = b"PURGE"
+
+
+@cache
+def most_connections() -> int:
+    """Connections that this process serves at once."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return CONNECTIONS
+    return max(1, min(CONNECTIONS, files - SPARE_FILES - TURNED_AWAY))
 
 
 class Malformed(Exception):
@@ -120,6 +138,13 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_made(_Transport(transport, self))  # type: ignore[arg-type]
         self.flow = _Flow(transport, self.pipeline)
         self._deadline.start(HEADER_SECONDS)
+        too_many = len(self.connections) - most_connections()
+        if too_many > TURNED_AWAY:
+            self._wire.abort()
+        elif too_many > 0:
+            self._deaf = True
+            self._wire.write(unavailable_bytes(RETRY_SECONDS))
+            self.part()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._running is not None:

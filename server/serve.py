@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import sys
 from collections.abc import Iterator
 
@@ -16,7 +17,7 @@ from uvicorn.supervisors.multiprocess import Multiprocess
 
 from contract.app import ContractApp
 from server import app
-from server.http import BoundedProtocol
+from server.http import CONNECTIONS, SPARE_FILES, TURNED_AWAY, BoundedProtocol
 from server.settings import Settings
 from server.spec import Reading
 
@@ -67,12 +68,25 @@ def run(current: Settings, reading: Reading, host: str, port: int, workers: int)
     The application is built here first, so that what is wrong with the spec, the settings or the
     keys is said once and by the parent; workers build their own.
     """
+    _allow_files()
     application = app.create(current, reading, workers=workers)
     if workers == 1:
         _serve_alone(config(application, host, port, 1))
     else:
         os.environ[app.WORKERS] = str(workers)
         _serve_together(config("server.app:from_environment", host, port, workers))
+
+
+def _allow_files() -> None:
+    """Open files for all connections, as far as the system lets; workers inherit it.
+
+    The usual 1,024 are for programs that cannot tell more apart (select(2)).
+    """
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS + TURNED_AWAY + SPARE_FILES
+    if allowed != resource.RLIM_INFINITY:
+        enough = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(allowed, enough), most))
 
 
 def _serve_alone(settings: uvicorn.Config) -> None:

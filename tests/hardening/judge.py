@@ -66,7 +66,9 @@ class Judge:
 
     def _declared(self, method: str, target: str, status: int) -> JSON | None:
         if target == MALFORMED:
-            return self._bare["BadRequest"] if status == 400 else None
+            # Also for a connection too many, whose request nobody reads.
+            name = {400: "BadRequest", 503: "Unavailable"}.get(status)
+            return self._bare[name] if name else None
         path = self._path(target)
         if path is None:
             return self._bare["NotFound"] if status == 404 else None
