@@ -16,6 +16,7 @@ from domain.ports import Store
 from domain.records import AuditEvent, AuditHead
 
 EDITED, MISSING, INSERTED = "edited", "missing", "inserted"
+CLOSED_UP = "the one before it is missing, and the numbers were closed up"
 KEYLESS = "sealed with a key that is not here"
 PAGE = 1_000
 """Events in memory at once."""
@@ -25,14 +26,14 @@ KEYS = 64
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """What is wrong with the events from ``first`` to ``last``; with the head where both are 0."""
+    """What is wrong with the events from ``first`` to ``last``, or with the head."""
 
     what: str
-    first: int = 0
-    last: int = 0
+    first: int | None = None
+    last: int | None = None
 
     def __str__(self) -> str:
-        if not self.first and not self.last:
+        if self.first is None:
             return f"head: {self.what}"
         if self.first == self.last:
             return f"event {self.first}: {self.what}"
@@ -40,7 +41,7 @@ class Defect:
 
     def followed_by(self, other: Defect) -> bool:
         """Whether the other is the same of what comes next."""
-        return self.what == other.what and other.first == self.last + 1 > 1
+        return self.what == other.what and self.last is not None and other.first == self.last + 1
 
 
 def verify(store: Store, keys: KeyRing[bytes], tell: Callable[[Defect], None]) -> int:
@@ -105,7 +106,8 @@ class _Walk:
 
     ``links`` are the hashes from which the next event may carry on; None after a gap, for what was
     there is not known. ``shift`` is how many events before this one were put in between others,
-    so that it was numbered lower when it was sealed.
+    less those that were taken out, where the numbers were made to fit: it was sealed with a number
+    that much lower.
     """
 
     def __init__(self, keys: KeyRing[bytes]) -> None:
@@ -119,7 +121,7 @@ class _Walk:
 
     def step(self, event: AuditEvent, head: AuditHead) -> Iterator[Defect]:
         """What is known to be wrong up to this event."""
-        beyond = event.number - self._shift > head.number
+        beyond = min(self._numbers(event.number)) > head.number
         gap = event.number - self._next
         if gap < 0 or (gap and beyond):
             yield Defect(INSERTED, event.number, event.number)
@@ -133,23 +135,22 @@ class _Walk:
 
     def end(self, head: AuditHead) -> Iterator[Defect]:
         """What is wrong with the last event, and between it and the head."""
-        last = self._next - 1 - self._shift
-        suspect = self._suspect
+        last, suspect = self._numbers(self._next - 1), self._suspect
         yield from self._settled()
-        if last < head.number:
-            yield Defect(MISSING, self._next, head.number + self._shift)
-        elif last == head.number and self._links is not None and head.hash not in self._links:
-            yield Defect(f"does not match event {self._next - 1}")
-        elif last > head.number and suspect is None:
+        if head.number in last:
+            if self._links is not None and head.hash not in self._links:
+                yield Defect(f"does not match event {self._next - 1}")
+        elif head.number > max(last):
+            yield Defect(MISSING, self._next, head.number)
+        elif suspect is None:
             yield Defect(f"stands at {head.number}, before the newest event")
 
+    def _numbers(self, number: int) -> tuple[int, int]:
+        """The number as it is and as it was sealed; whoever made them fit may have moved the head."""
+        return number, number - self._shift
+
     def _judge(self, event: AuditEvent, word: str) -> Iterator[Defect]:
-        fits = self._fits(event, self._links, self._shift)
-        if not fits and self._suspect and self._fits(event, self._before, self._shift + 1):
-            # It carries on from the event before the suspect: that one was put in between.
-            self._suspect = replace(self._suspect, what=INSERTED)
-            self._shift += 1
-            fits = True
+        fits = self._fits(event, self._links, self._shift) or self._fits_renumbered(event)
         yield from self._settled()
         if fits:
             self._links = frozenset({event.hash})
@@ -157,6 +158,21 @@ class _Walk:
         what = word if self._key(event.key_id) else KEYLESS
         self._suspect = Defect(what, event.number, event.number)
         self._before, self._links = self._links, self._onward(event)
+
+    def _fits_renumbered(self, event: AuditEvent) -> bool:
+        """Whether the suspect is not edited itself, but the numbers around it were."""
+        if self._suspect is None:
+            return False
+        for what, links, shift in (
+            # It carries on from the event before the suspect: that one was put in between.
+            (INSERTED, self._before, self._shift + 1),
+            # It carries on from the suspect, and both were sealed with a number one higher.
+            (CLOSED_UP, self._links, self._shift - 1),
+        ):
+            if self._fits(event, links, shift):
+                self._suspect, self._shift = replace(self._suspect, what=what), shift
+                return True
+        return False
 
     def _settled(self) -> Iterator[Defect]:
         if self._suspect is not None:
