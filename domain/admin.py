@@ -16,13 +16,16 @@ from domain.results import AccountPage, AuditPage
 from domain.services import Services
 
 
-def list_users(services: Services, username: str, limit: int, cursor: str) -> AccountPage:
-    """Up to ``limit`` accounts after ``cursor`` whose names begin with ``username``.
+def list_users(
+    services: Services, username: str | None, limit: int, cursor: str | None
+) -> AccountPage:
+    """Up to ``limit`` accounts in the order of creation, beginning after ``cursor`` where given.
 
-    An empty ``username`` means all of them, an empty ``cursor`` the first.
+    ``username`` limits them to those whose names begin with it, compared as names are.
     """
+    prefix, after = usernames.key(username or ""), int(cursor or 0)
     with services.store.read() as tx:
-        found = tx.users.page(usernames.key(username), int(cursor or 0), limit + 1)
+        found = tx.users.page(prefix, after, limit + 1)
     shown = tuple(found[:limit])
     return AccountPage(shown, str(shown[-1].number) if len(found) > limit else None)
 

@@ -14,7 +14,7 @@ from handlers.packing import pack
 def list_users(
     services: Services, username: str | None, limit: int, cursor: str | None
 ) -> dict[str, Any]:
-    return pack(admin.list_users(services, username or "", limit, cursor or ""))
+    return pack(admin.list_users(services, username, limit, cursor))
 
 
 def get_user(services: Services, user_id: str) -> dict[str, Any]:
@@ -35,3 +35,9 @@ def end_user_sessions(services: Services, trail: Trail, session: Session, user_i
 
 def reset_user_mfa(services: Services, trail: Trail, session: Session, user_id: str) -> None:
     admin.reset_user_mfa(services, trail, session, user_id)
+
+
+def list_audit_events(
+    services: Services, limit: int, cursor: str | None, user_id: str | None, event: str | None
+) -> dict[str, Any]:
+    return pack(admin.list_audit_events(services, limit, cursor, user_id, event))

@@ -23,7 +23,7 @@ from domain.errors import (
     TooManyAttempts,
     TooManyRequests,
 )
-from domain.keyring import Fixed
+from domain.keyring import Fixed, KeysUnfit
 from domain.policy import OperationPolicy, Policies
 from domain.records import Account, AuditEvent, Session
 from domain.results import (
@@ -244,6 +244,7 @@ RESULTS: Mapping[str, Callable[[Samples], Iterable[object]]] = MappingProxyType(
         "reactivateUser": Samples.nothing,
         "endUserSessions": Samples.nothing,
         "resetUserMFA": Samples.nothing,
+        "listAuditEvents": Samples.audit_pages,
         "getJWKS": Samples.key_sets,
         "getLiveness": Samples.healthy,
         "getReadiness": Samples.healthy,
@@ -269,6 +270,7 @@ REFUSALS: Mapping[str, tuple[type[Refusal], ...]] = MappingProxyType(
         ),
         "regenerateBackupCodes": (InsufficientAuthentication,),
         "verifyBackupCode": (*_CODE, errors.MFANotEnabled),
+        "getReadiness": (KeysUnfit,),
         "getUser": (errors.NotFound,),
         "deactivateUser": (errors.NotFound, errors.OwnAccount),
         "reactivateUser": (errors.NotFound,),
