@@ -143,10 +143,18 @@ class Person:
     def policy(self, operation: str) -> OperationPolicy:
         return self.services.policies.operations.get(operation, NOTHING_ASKED)
 
+    def trail(self, client: Client | None = None) -> Trail:
+        return a_trail(client=client or self.client)
+
     def begin(self, password: str | None = None, client: Client | None = None) -> Any:
         body = {"username": self.username, "password": password or self.password}
         return auth.login(
-            self.services, a_trail(), body, client or self.client, self.policy("login"), None
+            self.services,
+            self.trail(client),
+            body,
+            client or self.client,
+            self.policy("login"),
+            None,
         )
 
     def challenge(self) -> str:
@@ -157,7 +165,7 @@ class Person:
     def finish(self, challenge_id: str, code: str, session: Session | None = None) -> TokenPair:
         body = {"challenge_id": challenge_id, "mfa_code": code}
         pair = auth.login(
-            self.services, a_trail(), body, self.client, self.policy("login"), session
+            self.services, self.trail(), body, self.client, self.policy("login"), session
         )
         assert isinstance(pair, TokenPair)
         return pair
@@ -171,7 +179,7 @@ class Person:
 
     def step_up(self, code: str) -> TokenPair:
         session = self.session()
-        issued = auth.create_challenge(self.services, a_trail(), session)
+        issued = auth.create_challenge(self.services, self.trail(), session)
         self.tokens = self.finish(issued.challenge_id, code, session)
         return self.tokens
 
@@ -183,15 +191,15 @@ class Person:
 
     def refresh(self) -> Person:
         assert self.tokens is not None
-        self.tokens = auth.refresh_tokens(self.services, a_trail(), self.tokens.refresh_token)
+        self.tokens = auth.refresh_tokens(self.services, self.trail(), self.tokens.refresh_token)
         return self
 
     def set_up(self) -> Enrolment:
-        return mfa.setup_mfa(self.services, a_trail(), self.session("setupMFA"))
+        return mfa.setup_mfa(self.services, self.trail(), self.session("setupMFA"))
 
     def verify(self, code: str) -> None:
         mfa.verify_mfa(
-            self.services, a_trail(), self.session("verifyMFA"), code, self.policy("verifyMFA")
+            self.services, self.trail(), self.session("verifyMFA"), code, self.policy("verifyMFA")
         )
 
     def enrol(self) -> Person:
@@ -220,7 +228,7 @@ class Person:
     def disable(self, code: str, password: str | None = None) -> None:
         mfa.disable_mfa(
             self.services,
-            a_trail(),
+            self.trail(),
             self.session("disableMFA"),
             password or self.password,
             code,
@@ -231,7 +239,7 @@ class Person:
     def verify_backup_code(self, code: str) -> Any:
         return mfa.verify_backup_code(
             self.services,
-            a_trail(),
+            self.trail(),
             self.session("verifyBackupCode"),
             code,
             self.policy("verifyBackupCode"),
@@ -239,13 +247,13 @@ class Person:
 
     def regenerate(self) -> list[str]:
         session = self.session("regenerateBackupCodes")
-        self.codes = list(mfa.regenerate_backup_codes(self.services, a_trail(), session).codes)
+        self.codes = list(mfa.regenerate_backup_codes(self.services, self.trail(), session).codes)
         return self.codes
 
     def change_password(self, new: str, current: str | None = None) -> None:
         auth.change_password(
             self.services,
-            a_trail(),
+            self.trail(),
             self.session("changePassword"),
             current or self.password,
             new,
