@@ -16,7 +16,7 @@ from tests.security.conftest import PAGE
 from tests.storage.databases import postgres_silence
 from tests.support.servers import ROOT
 
-DISTRIBUTED = ("-n", "2", "--dist", "loadgroup")
+DISTRIBUTED = ("-n", "2", "--dist", "loadscope")
 
 
 def pytest(*arguments: str, **environment: str) -> int:

@@ -6,8 +6,10 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.security import catalogue, report
 from tests.security.site import CONFIGURATIONS, House, Site, house_of
@@ -43,12 +45,17 @@ def site(house: House) -> Iterator[Site]:
     view.close()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A distributed run (--dist loadgroup) starts each configuration once, each file otherwise."""
-    for item in items:
-        parameters = getattr(getattr(item, "callspec", None), "params", {})
-        item.add_marker(pytest.mark.xdist_group(parameters.get("house", item.path.name)))
+class _Households(LoadScopeScheduling):
+    """Hands out the tests of a distributed run by configuration, so that each starts once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        place = report.configuration(nodeid.partition("[")[2])
+        return nodeid.partition("::")[0] if place == report.ALONE else place
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Households:
+    return _Households(config, log)
 
 
 def _row_tests() -> list[catalogue.RowTest]:

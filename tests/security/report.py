@@ -46,7 +46,7 @@ class Verdict:
         row = row_of(match["test"]) if match else None
         if match is None or row is None:
             return
-        place = _configuration(match["parameters"] or "")
+        place = configuration(match["parameters"] or "")
         self.seconds[row] += seconds
         if outcome == "failed":
             self.failed[row].add(place)
@@ -70,7 +70,8 @@ class Verdict:
         return [f"{row}: passed in no configuration" for row in rows if not self.passed[row]]
 
 
-def _configuration(parameters: str) -> str:
+def configuration(parameters: str) -> str:
+    """The configuration among a test's parameters as its node ID has them, or ``ALONE``."""
     return next((name for name in CONFIGURATIONS if name in parameters), ALONE)
 
 

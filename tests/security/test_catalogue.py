@@ -99,7 +99,7 @@ def cells(found: Verdict, row: str = "S-01") -> list[str]:
 def test_results_stand_in_the_column_of_their_configuration() -> None:
     found = verdict(
         ("test_s01_x[sqlite-1]", "passed", "call"),
-        ("test_s01_x[sqlite-2-more]@sqlite-2", "failed", "call"),
+        ("test_s01_x[sqlite-2-more]", "failed", "call"),
         ("test_s01_x[postgresql-1]", "skipped", "setup"),
     )
     assert cells(found) == [PASS, FAIL, LEFT_OUT, NOT_RUN]
@@ -172,7 +172,7 @@ def row(page: str, name: str) -> list[str]:
     return line.strip("| ").split(" | ")[-4:]
 
 
-@pytest.mark.parametrize("options", [(), ("-n", "2", "--dist", "loadgroup")], ids=["one", "two"])
+@pytest.mark.parametrize("options", [(), ("-n", "2", "--dist", "loadscope")], ids=["one", "two"])
 def test_a_failing_row_fails_the_run_and_shows_in_the_page(
     tmp_path: Path, options: Iterable[str]
 ) -> None:
