@@ -104,6 +104,7 @@ def _administration() -> Iterator[sqlalchemy.Connection]:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             # A busy machine takes its time to copy the template database.
             connection.execute(text("SET statement_timeout = 0"))
+            connection.connection.driver_connection.answer_seconds = None
             yield connection
     finally:
         engine.dispose()
