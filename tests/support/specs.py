@@ -1,0 +1,30 @@
+"""Copies of the shipped spec with another flood limit."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from tests.support.servers import ROOT
+
+_FLOOD = re.compile(r"^flood: .*$", re.MULTILINE)
+
+
+def with_flood(folder: Path, *, rate: int, per: str, burst: int) -> Path:
+    """The root file of a copy under ``folder`` that admits ``burst`` and ``rate`` in each ``per``."""
+    copy = Path(shutil.copytree(ROOT / "spec", folder / "spec"))
+    policies = copy / "components" / "policies.yaml"
+    line = f"flood: {{rate: {rate}, per: {per}, burst: {burst}}}"
+    text, edits = _FLOOD.subn(line, policies.read_text(encoding="utf-8"))
+    assert edits == 1
+    policies.write_text(text, encoding="utf-8")
+    return copy / "openapi.yaml"
+
+
+def without_flood(folder: Path) -> Path:
+    """One whose limit no machine reaches, for what sends more than an address may.
+
+    Every request is still counted, so that what is measured is what is served.
+    """
+    return with_flood(folder, rate=1_000_000, per="PT1S", burst=1_000_000)
