@@ -183,3 +183,9 @@ class Unavailable(Refusal):
         """``retry_after`` is in whole seconds; None where nobody can tell."""
         told = {} if retry_after is None else {"Retry-After": str(retry_after)}
         super().__init__(message, headers=told)
+
+
+class KeysUnfit(Unavailable):
+    """A key that stored rows need is missing or wrong, or the key directory cannot be read."""
+
+    message = "A key is missing or wrong; the log of the server names it"

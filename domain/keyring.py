@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, Protocol, TypeVar
 
-from domain.errors import Unavailable
-
 K = TypeVar("K")
 K_co = TypeVar("K_co", covariant=True)
 
@@ -25,12 +23,6 @@ LEEWAY = timedelta(seconds=10)
 """How far two clocks may be apart."""
 LOOK = timedelta(seconds=1)
 """The longest that a server goes without a look at what keys there are."""
-
-
-class KeysUnfit(Unavailable):
-    """A key that stored rows need is missing or wrong, or no new one can be read."""
-
-    message = "A key is missing or wrong; the log of the server names it"
 
 
 class KeyRing(Protocol[K_co]):

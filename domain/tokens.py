@@ -65,10 +65,8 @@ class Claims:
     expires_at: int
 
 
-class _UnknownKey(InvalidToken):
-    def __init__(self, key_id: str) -> None:
-        super().__init__()
-        self.key_id = key_id
+class _UnknownKey(Exception):
+    """Carries the id of a key that a token names and nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +132,9 @@ class AccessTokens:
             return self._present().read(token)
         except _UnknownKey as unknown:
             # Another process may sign with a key that this one has not read yet.
-            if not self._keys.find(unknown.key_id):
-                raise
-            return self._present().read(token)
+            if self._keys.find(unknown.args[0]):
+                return self._authentic(token)
+        raise InvalidToken
 
     def _present(self) -> _Verifier:
         keys = self._keys.all()

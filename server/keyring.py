@@ -22,14 +22,13 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from contract.compile import Contract
 from contract.operation import rule_for
-from domain.errors import Unavailable
+from domain.errors import KeysUnfit, Unavailable
 from domain.keyring import (
     LOOK,
     VOUCHED,
     Fixed,
     KeyPrint,
     KeyRing,
-    KeysUnfit,
     Rota,
     Turns,
     key_print,
@@ -309,7 +308,7 @@ class _VouchedRing:
         key_id = max(found)
         if verdict is not None and (self._kind, key_id) not in verdict.right:
             self._say(key_id, "not of this database")
-            raise KeysUnfit
+            raise Unavailable
         return key_id, found[key_id]
 
     def get(self, key_id: str) -> bytes | None:

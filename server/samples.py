@@ -23,7 +23,7 @@ from domain.errors import (
     TooManyAttempts,
     TooManyRequests,
 )
-from domain.keyring import Fixed, KeysUnfit
+from domain.keyring import Fixed
 from domain.policy import OperationPolicy, Policies
 from domain.records import Account, AuditEvent, Session
 from domain.results import (
@@ -270,7 +270,7 @@ REFUSALS: Mapping[str, tuple[type[Refusal], ...]] = MappingProxyType(
         ),
         "regenerateBackupCodes": (InsufficientAuthentication,),
         "verifyBackupCode": (*_CODE, errors.MFANotEnabled),
-        "getReadiness": (KeysUnfit,),
+        "getReadiness": (errors.KeysUnfit,),
         "getUser": (errors.NotFound,),
         "deactivateUser": (errors.NotFound, errors.OwnAccount),
         "reactivateUser": (errors.NotFound,),

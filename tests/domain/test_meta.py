@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from domain import meta
-from domain.errors import Unavailable
+from domain.errors import KeysUnfit, Unavailable
 from domain.services import Services
 from domain.timestamps import numeric_date, rfc3339
 from storage.engine import create_engine
 from storage.store import SqlStore
-from tests.domain.world import START, SettableClock, services_on
+from tests.domain.world import START, KnownKeys, SettableClock, services_on
 
 
 def test_the_published_keys_are_those_of_the_tokens(services: Services) -> None:
@@ -27,6 +29,20 @@ def test_a_server_without_its_tables_is_live_and_not_ready(
     assert meta.get_liveness(empty).status == "ok"
     with pytest.raises(Unavailable):
         meta.get_readiness(empty)
+
+
+class LostKeys(KnownKeys):
+    def check(self) -> None:
+        raise KeysUnfit
+
+
+def test_a_server_without_the_keys_of_its_database_is_live_and_not_ready(
+    services: Services,
+) -> None:
+    lost = replace(services, keys=LostKeys())
+    assert meta.get_liveness(lost).status == "ok"
+    with pytest.raises(KeysUnfit, match="missing or wrong"):
+        meta.get_readiness(lost)
 
 
 def test_times_leave_as_rfc_3339_in_utc_and_whole_seconds() -> None:
