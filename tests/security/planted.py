@@ -14,7 +14,7 @@ from functools import wraps
 from types import SimpleNamespace
 from typing import Any
 
-from domain import challenges, guesses, second_factor
+from domain import challenges, guesses, mfa, second_factor
 from domain.backup_codes import BackupCodes
 from domain.errors import InvalidCode
 from domain.guesses import Guess
@@ -30,6 +30,11 @@ CHEAP = "a new challenge clears the budget"
 ENDLESS = "a factor never locks"
 CROSSED = "the budget of backup codes is that of the authenticator"
 BIASED = "a backup code favours the first half of its alphabet"
+BROKEN = "a handler breaks"
+UNTRUE = "a handler returns what the spec does not allow"
+
+TALE = "/srv/countersign/storage.py: SELECT sealed_secret FROM factors"
+"""What the broken handler would have told."""
 
 
 def looking(charge: Callable[..., None]) -> Callable[..., None]:
@@ -102,6 +107,17 @@ def biased(one: Callable[[BackupCodes], str]) -> Callable[[BackupCodes], str]:
     return code
 
 
+def broken(get_mfa_status: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(get_mfa_status)
+    def status(*arguments: Any) -> Any:
+        if planted(BROKEN):
+            raise RuntimeError(TALE)
+        found = get_mfa_status(*arguments)
+        return replace(found, backup_codes_total=-1) if planted(UNTRUE) else found
+
+    return status
+
+
 def plant() -> None:
     looks = vars(guesses) | {"charge": looking(guesses.charge)}
     second_factor.guesses = SimpleNamespace(**looks)  # type: ignore[assignment]
@@ -109,6 +125,7 @@ def plant() -> None:
     challenges.open_login = forgetful(challenges.open_login)
     second_factor.guesses.totp_guess = unlocked(guesses.totp_guess)
     second_factor.guesses.backup_code_guess = crossed(guesses.backup_code_guess)
+    mfa.get_mfa_status = broken(mfa.get_mfa_status)
     BackupCodes._one = biased(BackupCodes._one)  # type: ignore[method-assign]
 
 
