@@ -10,6 +10,7 @@ from typing import Any
 
 from contract.completeness import argument_names
 from contract.operation import Operation
+from domain.audit import Trail
 from domain.errors import InvalidToken, Refusal
 from domain.policy import OperationPolicy
 from domain.records import Client, Session
@@ -42,7 +43,9 @@ class Act:
 
     def answer(self, given: Mapping[str, Any], session: Session | None, client: Client) -> Answer:
         """Call the handler; ``given`` holds the body and the parameters."""
-        known = {**given, "session": session, "client": client, "policy": self._policy}
+        trail = Trail(self._policy.audit or "", client.address)
+        own = {"session": session, "client": client, "policy": self._policy, "trail": trail}
+        known = {**given, **own}
         data = self._handler(self._services, **{name: known[name] for name in self._names})
         if not self.operation.envelope:
             return data, self.operation.success
