@@ -28,11 +28,9 @@ from domain.errors import (
     Unavailable,
     UsernameTaken,
 )
-from domain.ports import Store
 from domain.records import AuditEvent
 from domain.results import ChallengeIssued
 from domain.services import Services
-from storage.store import SqlStore
 from storage.transaction import SqlTransaction
 from tests.domain.world import (
     HOME,
@@ -318,7 +316,7 @@ def test_a_token_that_comes_twice_leaves_that_its_session_was_ended(bob: Person)
 # -- rows, lines and transactions --------------------------------------------------------------
 
 
-def failing(store: Store, monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+def failing(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
     """The commits after the first ``after`` of them find no database."""
     commit, count = SqlTransaction.commit, iter(range(LIMIT))
 
@@ -331,11 +329,11 @@ def failing(store: Store, monkeypatch: pytest.MonkeyPatch, after: int) -> None:
 
 
 def test_a_success_that_is_rolled_back_leaves_neither_row_nor_line(
-    store: SqlStore, bob: Person, monkeypatch: pytest.MonkeyPatch
+    bob: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bob.services, told = told_to(bob.services)
     with leaving(bob.services) as new, monkeypatch.context() as patch:
-        failing(store, patch, after=1)  # the charge of the guess is kept
+        failing(patch, after=1)  # the charge of the guess is kept
         with pytest.raises(Unavailable):
             bob.begin()
     assert new == []
@@ -347,11 +345,11 @@ def test_a_success_that_is_rolled_back_leaves_neither_row_nor_line(
 
 
 def test_without_the_row_of_a_refusal_the_answer_is_that_nobody_answers(
-    store: SqlStore, bob: Person, monkeypatch: pytest.MonkeyPatch
+    bob: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bob.services, told = told_to(bob.services)
     with leaving(bob.services) as new, monkeypatch.context() as patch:
-        failing(store, patch, after=1)
+        failing(patch, after=1)
         with pytest.raises(Unavailable):
             bob.begin("not the password")
     assert (new, told) == ([], [])
@@ -485,9 +483,7 @@ def test_everybody_s_events_can_be_searched(ann: Person, bob: Person) -> None:
     assert audit.list_all(services, limit=LIMIT, event="a.test").events == everything
 
 
-def test_no_secret_of_a_whole_life_gets_into_the_trail(
-    store: SqlStore, clock: SettableClock, person: Make
-) -> None:
+def test_no_secret_of_a_whole_life_gets_into_the_trail(clock: SettableClock, person: Make) -> None:
     ann = person(username="ann.typed.by.hand").sign_in()
     enrolment = ann.set_up()
     ann.phone, ann.codes = phone_of(enrolment), list(enrolment.backup_codes)
