@@ -144,6 +144,7 @@ class Site:
 
     house: House
     address: str = field(default_factory=fresh_address)
+    ledger: Ledger = field(default_factory=lambda: LEDGER)
     _clients: dict[tuple[str, str], httpx.Client] = field(default_factory=dict)
 
     @property
@@ -177,7 +178,7 @@ class Site:
         self,
         worker: int | None = None,
         address: str | None = None,
-        ledger: Ledger = LEDGER,
+        ledger: Ledger | None = None,
     ) -> Api:
         """A client; without ``worker`` each request goes to the next one in turn."""
         source = address or self.address
@@ -189,7 +190,7 @@ class Site:
             request.headers["Host"] = request.url.netloc.decode()
             return self._client(server.url, source).send(request)
 
-        return Api(send, "http://127.0.0.1:1", ledger)
+        return Api(send, "http://127.0.0.1:1", ledger or self.ledger)
 
     def _client(self, url: str, source: str) -> httpx.Client:
         if (url, source) not in self._clients:
@@ -202,7 +203,7 @@ class Site:
 
     def request(self, path: str, body: Any = None, token: str | None = None) -> httpx.Request:
         """A POST that is not sent yet, for a race."""
-        LEDGER.sent(body, token)
+        self.ledger.sent(body, token)
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         return httpx.Request("POST", self.server().url + path, json=body, headers=headers)
 

@@ -273,7 +273,8 @@ def live(site: Site, ann: Account) -> Account:
     """From the first sign-in to the last, through every operation, mistakes included."""
     ann.sign_in().enrol()
     refused(ann.finish(ann.begin()["challenge_id"], ann.wrong_code()), "invalid_code")
-    refused(ann.api.post("/auth/login", json={"username": ann.username, "password": "not mine"}))
+    wrong = {"username": ann.username, "password": ann.password[::-1]}
+    refused(ann.api.post("/auth/login", json=wrong), "invalid_credentials")
     site.clock.advance(seconds=PERIOD)
     renew(ann.another_device().sign_in())
     ann.sign_in_with_backup_code()
