@@ -19,15 +19,19 @@ from domain.backup_codes import BackupCodes
 from domain.errors import InvalidCode
 from domain.guesses import Guess
 from domain.ports import Transaction
+from domain.records import Budget
 from domain.second_factor import Admitted, CodeProof
 from domain.services import Services
 from server import entry
+from storage import transaction
+from storage.repositories.budgets import Budgets
 from tests.e2e.planted import planted
 from tests.security import clocked  # noqa: F401  moves the clock
 
 LATE = "a guess is charged after it was looked at"
 CHEAP = "a new challenge clears the budget"
 ENDLESS = "a factor never locks"
+FORGETFUL = "guesses are counted in the process"
 CROSSED = "the budget of backup codes is that of the authenticator"
 BIASED = "a backup code favours the first half of its alphabet"
 BROKEN = "a handler breaks"
@@ -107,6 +111,30 @@ def biased(one: Callable[[BackupCodes], str]) -> Callable[[BackupCodes], str]:
     return code
 
 
+_counts: dict[str, Budget] = {}
+
+
+def remembering(budgets: type[Budgets]) -> type[Budgets]:
+    """Budgets that keep to the process where that is planted, and die with it."""
+
+    class Local(budgets):  # type: ignore[valid-type, misc]
+        def get(self, key: str) -> Budget:
+            own = _counts.get(key, Budget(key, 0, None))
+            return own if planted(FORGETFUL) else super().get(key)
+
+        def charge(self, key: str, seen: int, now: datetime) -> bool:
+            if not planted(FORGETFUL):
+                return super().charge(key, seen, now)
+            _counts[key] = Budget(key, seen + 1, now)
+            return True
+
+        def clear(self, key: str) -> None:
+            _counts.pop(key, None)
+            super().clear(key)
+
+    return Local
+
+
 def broken(get_mfa_status: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(get_mfa_status)
     def status(*arguments: Any) -> Any:
@@ -125,6 +153,7 @@ def plant() -> None:
     challenges.open_login = forgetful(challenges.open_login)
     second_factor.guesses.totp_guess = unlocked(guesses.totp_guess)
     second_factor.guesses.backup_code_guess = crossed(guesses.backup_code_guess)
+    transaction.Budgets = remembering(Budgets)  # type: ignore[misc]
     mfa.get_mfa_status = broken(mfa.get_mfa_status)
     BackupCodes._one = biased(BackupCodes._one)  # type: ignore[method-assign]
 

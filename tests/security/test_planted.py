@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.planted import GUARDS
-from tests.security import planted, test_backup_codes, test_guessing, test_totp
+from tests.security import planted, test_backup_codes, test_endurance, test_guessing, test_totp
 from tests.security import site as sites
 from tests.security.site import House, Site, house_of
 
@@ -22,6 +22,7 @@ CATCHERS: dict[str, ROW] = {
     planted.LATE: test_guessing.bursts_keep_to_the_budget,
     planted.CHEAP: test_guessing.challenges_buy_no_guess,
     planted.ENDLESS: test_guessing.test_s28_wrong_codes_end_in_a_lock_that_only_recovery_opens,
+    planted.FORGETFUL: test_endurance.test_of_2000_wrong_codes_fifty_in_a_row_are_looked_at,
     planted.CROSSED: test_guessing.test_s29_a_closed_authenticator_does_not_close_the_backup_codes,
     "a backup code is never spent": test_backup_codes.test_s37_a_backup_code_is_good_once,
     planted.BIASED: test_backup_codes.codes_are_even,
@@ -74,6 +75,13 @@ def test_a_missing_guard_is_noticed_by_the_race(lame: Planted, bug: str) -> None
     lame.plant(bug)
     with lame.guest() as site, pytest.raises(AssertionError):
         RACES[bug](site)
+
+
+@pytest.mark.parametrize("bug", [planted.LATE, planted.ENDLESS])
+def test_a_siege_notices_what_is_looked_at_too_often(lame: Planted, bug: str) -> None:
+    lame.plant(bug)
+    with lame.guest() as site, pytest.raises(AssertionError):
+        test_endurance.withstood(site, 1000)
 
 
 def test_the_planted_server_is_sound_where_nothing_is_planted(lame: Planted) -> None:
