@@ -1,4 +1,8 @@
-"""Migrations, run from code: no configuration file is needed to bring a database up to date."""
+"""Migrations, run from code: no configuration file is needed to bring a database up to date.
+
+Alembic is imported by whoever migrates. A server asks only which revision the database is at, and
+reading Alembic in would make each of its processes start later.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +10,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, inspect, text
 
 from storage import faults, sqlite
 from storage.engine import create_engine
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 _SCRIPTS = Path(__file__).parent / "migrations"
+_REVISION_FILES = "[0-9][0-9][0-9][0-9]_*.py"
+_TABLE = "alembic_version"
+_PRESENT = text("SELECT version_num FROM alembic_version")
 # Any number that nothing else in the database takes for an advisory lock.
 _LOCK = 0x436F756E74657273
 _LOCK_SECONDS = 60
@@ -29,12 +36,17 @@ def upgrade(url: str, revision: str = "head") -> None:
     that does not answer raises ``domain.errors.Unavailable``.
     """
     with _locked(url) as connection:
-        if not ahead(MigrationContext.configure(connection).get_current_revision()):
+        present = _revision(connection)
+        if not ahead(present) and present != (head() if revision == "head" else revision):
+            from alembic import command
+
             command.upgrade(_config(connection), revision)
 
 
 def downgrade(url: str, revision: str) -> None:
     """Take the database down to ``revision`` (``base`` for an empty one)."""
+    from alembic import command
+
     with _locked(url) as connection:
         command.downgrade(_config(connection), revision)
 
@@ -42,16 +54,16 @@ def downgrade(url: str, revision: str) -> None:
 def current(url: str) -> str | None:
     """The revision the database is at; None where it was never migrated."""
     with _disposed(url) as engine, faults.translated(), engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        return _revision(connection)
 
 
 @cache
 def head() -> str:
-    """The newest revision that this version of the program knows."""
-    revision = ScriptDirectory(str(_SCRIPTS)).get_current_head()
-    if revision is None:
+    """The newest revision that this version of the program knows, by the numbers of the files."""
+    names = [path.name for path in (_SCRIPTS / "versions").glob(_REVISION_FILES)]
+    if not names:
         raise RuntimeError("the package has lost its migrations")
-    return revision
+    return max(names).partition("_")[0]
 
 
 def serves(revision: str | None) -> bool:
@@ -68,7 +80,16 @@ def ahead(revision: str | None) -> bool:
     return revision is not None and revision.isdecimal() and int(revision) > int(head())
 
 
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(_TABLE):
+        return None
+    revision: str | None = connection.execute(_PRESENT).scalar()
+    return revision
+
+
 def _config(connection: Connection) -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection

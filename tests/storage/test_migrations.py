@@ -10,8 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Index, MetaData, Text, inspect
 
 from domain.errors import Unavailable
@@ -88,7 +90,7 @@ def test_upgrading_again_changes_nothing(empty_url: str) -> None:
 def test_a_migration_that_fails_leaves_nothing_behind(empty_url: str) -> None:
     def fail_at_the_end() -> None:
         with migrate._locked(empty_url) as connection:
-            migrate.command.upgrade(migrate._config(connection), "head")
+            command.upgrade(migrate._config(connection), "head")
             assert "budgets" in inspect(connection).get_table_names()
             raise ZeroDivisionError
 
@@ -151,3 +153,27 @@ def test_migrations_are_named_for_what_they_do() -> None:
     numbers = sorted(int(name.split("_", 1)[0]) for name in names)
     assert numbers == list(range(1, len(names) + 1))
     assert all(len(name.split("_")) > 2 for name in names)
+
+
+def test_the_newest_revision_is_the_one_that_alembic_finds() -> None:
+    assert migrate.head() == ScriptDirectory(str(migrate._SCRIPTS)).get_current_head()
+
+
+READS_ALEMBIC = "print('alembic' in __import__('sys').modules)"
+
+
+def run(*lines: str) -> str:
+    """What a fresh Python prints."""
+    program = "\n".join(lines)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_only_who_migrates_reads_alembic_in(tmp_path: Path) -> None:
+    """It would make each worker process start later, and each command of the command line."""
+    url = f"sqlite:///{tmp_path}/file.db"
+    start = ["import server.cli", "from storage import migrate", f"migrate.upgrade({url!r})"]
+    assert run(*start, READS_ALEMBIC) == "True"
+    assert run(*start, READS_ALEMBIC) == "False"
