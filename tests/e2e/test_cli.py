@@ -16,7 +16,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from server import logs
+from server import keys, logs
 from server.cli import main
 from server.spec import read
 from storage import migrate
@@ -176,17 +176,20 @@ def test_keys_are_made_listed_and_rotated(tmp_path: Path) -> None:
     env = environment(tmp_path)
     assert succeeded(call(env, "keys", "list")) == ""
     made = succeeded(call(env, "keys", "rotate")).splitlines()
-    assert [row.split()[0] for row in made] == ["signing", "encryption", "pepper"]
-    succeeded(call(env, "keys", "rotate", "signing"))
+    assert [row.split()[0] for row in made] == list(keys.KINDS)
+    for kind, use in (("signing", "published"), ("pepper", "current")):
+        assert succeeded(call(env, "keys", "rotate", kind)).split()[::2] == [kind, use]
     rows = [row.split() for row in succeeded(run(env, "keys", "list")).splitlines()]
     assert [(row[0], row[2:]) for row in rows] == [
-        ("signing", []),
-        ("signing", ["current"]),
+        ("signing", ["signing"]),
+        ("signing", ["published"]),
         ("encryption", ["current"]),
+        ("pepper", ["old"]),
         ("pepper", ["current"]),
+        ("audit", ["current"]),
     ]
     files = [path for path in (tmp_path / "keys").iterdir() if path.suffix in (".pem", ".key")]
-    assert len(files) == 4
+    assert len(files) == 6
     assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
     assert call(env, "keys", "rotate", "password").returncode == 2
 
