@@ -141,7 +141,7 @@ def create(
         docs=docs.pages,
         observe=observe,
         lifespan=_closing(services, flood),
-        gate=gate(flood, reading.contract.operations, lambda request: client(request).address),
+        gate=gate(flood, reading.contract.operations, partial(_address, current)),
         around=_cors(current, reading),
     )
     application.services = services
@@ -153,6 +153,12 @@ def _client(request: Request, current: Settings) -> Client:
     forwarded = request.headers.all("x-forwarded-for")
     agent = request.headers.first("user-agent")
     return client_of(request.client or None, forwarded, agent, current.trusted_proxies)
+
+
+def _address(current: Settings, request: Request) -> str | None:
+    """Without the user agent, which is as long as its sender likes."""
+    forwarded = request.headers.all("x-forwarded-for")
+    return client_of(request.client or None, forwarded, None, current.trusted_proxies).address
 
 
 def _cors(current: Settings, reading: Reading) -> Around | None:

@@ -21,7 +21,8 @@ def client_of(
     the client, for everything left of it is the client's own claim.
     """
     address = peer
-    hops = [hop.strip() for value in forwarded_for for hop in value.split(",")]
+    believed = peer is not None and _trusted(peer, trusted)
+    hops = [hop.strip() for value in forwarded_for for hop in value.split(",")] if believed else []
     while address is not None and hops and _trusted(address, trusted):
         claimed = hops.pop()
         if _parsed(claimed) is None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from contract.request import Headers, Request
 from domain.errors import TooManyAttempts, TooManyRequests, Unavailable
 from domain.policy import FloodPolicy
 from server import flood
+from server.app import _address
 from server.flood import Flood, Limit, gate
+from server.settings import Settings
 from server.spec import read
 from tests.support.api import Api, over_http
 from tests.support.fields import Item, NotStructured, parse_list
@@ -178,8 +181,9 @@ def test_the_store_in_memory_costs_next_to_nothing() -> None:
 
     async def whole() -> float:
         async with using() as store:
-            ask = gate(store, limits, lambda request: request.client)
-            request = Request("GET", "/", Headers(()), "192.0.2.1", "", limits["getSession"])
+            ask = gate(store, limits, partial(_address, Settings()))
+            long = [(b"x-forwarded-for", b"1," * 4000), (b"user-agent", b"a" * 8000)]
+            request = Request("GET", "/", Headers(long), "192.0.2.1", "", limits["getSession"])
             begun = time.perf_counter()
             for _ in range(400):
                 await ask(request)
