@@ -209,6 +209,10 @@ class Books:
         rows = self.site.rows("SELECT amr FROM sessions WHERE id = :id", id=session)
         assert len(rows) == 1, "a token without its session"
         assert self.spent(guest), "a token without a recorded spend"
+        events = self.site.rows(
+            "SELECT result FROM audit_events WHERE session_id = :id", id=session
+        )
+        assert {"result": "success"} in events, "a token without its event in the trail"
 
     def _spent_once(self, user: str, before: int) -> None:
         tried = [(g, r) for g, r in self.entries if g.ann.user_id == user]

@@ -25,6 +25,7 @@ _COUNTS = {
     "backup_codes_used": "SELECT count(*) FROM backup_codes WHERE used_at IS NOT NULL",
     "challenges": "SELECT count(*) FROM challenges",
     "challenges_spent": "SELECT count(*) FROM challenges WHERE used_at IS NOT NULL",
+    "audit_events": "SELECT count(*) FROM audit_events",
     "guesses_charged": "SELECT coalesce(sum(count), 0) FROM budgets",
 }
 _STEPS = "SELECT user_id, last_step FROM factors WHERE NOT pending"
@@ -44,6 +45,7 @@ class State:
     backup_codes_used: int
     challenges: int
     challenges_spent: int
+    audit_events: int
     guesses_charged: int
     steps: dict[str, int] = field(repr=False, default_factory=dict)
 

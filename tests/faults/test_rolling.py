@@ -91,7 +91,7 @@ def replace(scene: Scene, release: Release, stack: ExitStack) -> None:
 def test_nobody_is_logged_out_or_refused_for_long(cluster: Cluster, tmp_path: Path) -> None:
     with on_postgres(cluster, tmp_path, workers=2) as scene, ExitStack() as stack:
         release = Release(tmp_path, scene.house)
-        stream, people = Stream(scene, people=15), [scene.site.member() for _ in range(3)]
+        stream, people = Stream(scene, people=10), [scene.site.member() for _ in range(3)]
         acts = [
             (1.0, lambda: migrate_beside(release, list(scene.house.servers))),
             (2.0, lambda: replace(scene, release, stack)),

@@ -5,10 +5,13 @@ The faults themselves are in tests/faults, which tells of each in build/faults.t
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -20,7 +23,8 @@ from tests.faults.scene import Guest, Scene, back_within, on_postgres, on_sqlite
 from tests.faults.slow import Crowd, percentile
 from tests.faults.state import told
 from tests.security.site import Site
-from tests.support.accounts import ok
+from tests.support.accounts import Account, ok
+from tests.support.ledger import LEDGER, _Finder
 
 ENGINES = ("sqlite", "postgresql")
 
@@ -245,3 +249,82 @@ def test_s89_two_workers_share_challenges_enrolments_and_limits(site: Site) -> N
         assert ann.finish(ann.begin()["challenge_id"], ann.code()).status == 429
     site.clock.advance(seconds=31)
     ok(ann.finish(ann.begin()["challenge_id"], ann.code()))
+
+
+def _a_whole_life(site: Site) -> Account:
+    """Everything that an account can do or be refused, each at least once."""
+    ann = site.account()
+    body = {"username": ann.username, "password": f"not {ann.password}"}
+    assert ann.api.post("/auth/login", json=body).status == 401
+    ann.sign_in()
+    setup = ann.set_up()
+    ann.phone = ann.authenticator(setup["secret"])
+    ann.backup_codes = list(setup["backup_codes"])
+    assert ann.post("/mfa/verify", json={"code": ann.wrong_code()}).status == 401
+    ok(ann.post("/mfa/verify", json={"code": ann.code()}))
+    challenge = ann.begin()["challenge_id"]
+    assert ann.finish(challenge, ann.wrong_code()).status == 401
+    ann.take(ok(ann.finish(challenge, ann.code())).data)
+    assert ann.finish(ann.begin()["challenge_id"], "0000-0000-0000-0000").status == 401
+    ann.sign_in_with_backup_code().step_up()
+    ok(ann.post("/mfa/backup-codes/verify", json={"code": ann.backup_codes.pop()}))
+    ann.backup_codes = ok(ann.post("/mfa/backup-codes/regenerate")).data["codes"]
+    _tokens(ann)
+    _changes(ann)
+    return ann
+
+
+def _tokens(ann: Account) -> None:
+    thief = ann.another_device().sign_in_with_backup_code()
+    spent = thief.refresh_token
+    ok(thief.api.post("/auth/refresh", json={"refresh_token": spent}))
+    assert thief.api.post("/auth/refresh", json={"refresh_token": spent}).status == 401
+    assert ann.api.get("/auth/session", token=ann.token[:-8] + "tampered").status == 401
+    assert ann.api.post("/auth/login", content=b'{"password": "half a bo').status == 415
+    assert ann.api.post("/auth/login", json={"password": ann.password}).status == 400
+
+
+def _changes(ann: Account) -> None:
+    body = {"current_password": ann.password, "new_password": f"new {ann.password}"}
+    ok(ann.post("/auth/password", json=body))
+    ann.password = body["new_password"]
+    body = {"password": ann.password, "code": ann.backup_codes.pop()}
+    assert ann.post("/mfa/disable", json=body | {"code": ann.wrong_code()}).status == 401
+    ok(ann.post("/mfa/disable", json=body))
+    ok(ann.post("/auth/logout"))
+
+
+TOLD = {
+    ("success", None, "password"),
+    ("failure", "invalid_credentials", "password"),
+    ("success", None, "totp"),
+    ("failure", "invalid_code", "totp"),
+    ("success", None, "backup_code"),
+    ("failure", "invalid_code", "backup_code"),
+    ("success", None, "refresh_token"),
+}
+"""Result, reason and factor of what the life above holds."""
+
+
+def _audited(site: Site, ann: Account) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in site.logs().splitlines() if line.startswith("{")]
+    return [line for line in lines if line.get("audit") and line["user_id"] == ann.user_id]
+
+
+def test_s90_no_log_holds_a_secret_and_each_event_says_who_and_why(site: Site) -> None:
+    """After a run through everything no log, at debug level, holds a password, code, secret, token,
+    challenge id or backup code that was used in it; each authentication event has its time in UTC,
+    user, result, factor, address and reason."""
+    ann = _a_whole_life(site)
+    logs, finder = site.logs(), _Finder(LEDGER.secrets)
+    assert '"level": "debug"' in logs or '"level":"debug"' in logs
+    assert not any(finder.find(logs))
+    for secret in (ann.password, ann.token, ann.refresh_token, *ann.backup_codes[:1]):
+        assert secret in set(finder.find(f'{logs}{{"event": "{secret}"}}')), "it would not be found"
+    events = _audited(site, ann)
+    assert {(line["result"], line["reason"], line["factor"]) for line in events} >= TOLD
+    for line in events:
+        assert datetime.fromisoformat(line["at"]).utcoffset() == timedelta(0)
+        assert line["address"] == site.address
+        assert line["event"]
+        assert (line["reason"] is None) == (line["result"] == "success")
