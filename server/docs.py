@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 PREFIX = "/docs"
 _PAGE = Path(__file__).parent / "static"
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # every process writes it at its start
 _ASSETS = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png")
 _HEADERS = {
     # Swagger UI sets style attributes and draws its icons from data URIs; scripts are files only.
@@ -34,7 +35,7 @@ _HEADERS = {
 def pages(document: dict[str, Any]) -> dict[str, ASGIApp]:
     """Every page by its exact path, made once. ``document`` is the bundle."""
     as_json = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-    as_yaml = yaml.safe_dump(document, allow_unicode=True, sort_keys=False).encode()
+    as_yaml = yaml.dump(document, Dumper=_DUMPER, allow_unicode=True, sort_keys=False).encode()
     vendor = Path(str(swagger_ui_bundle.swagger_ui_path))
     found: dict[str, ASGIApp] = {
         "/openapi.json": Response(as_json, media_type="application/json"),
