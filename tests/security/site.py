@@ -240,6 +240,14 @@ class Site:
         self.clock.advance(seconds=PERIOD)
         return member
 
+    def administrator(self) -> Account:
+        """Signed in with two factors, and with the role."""
+        root = self.account()
+        self.command("user", "promote", root.username)
+        root.sign_in().enrol()
+        self.clock.advance(seconds=PERIOD)
+        return root
+
     # What it has written
 
     def rows(self, sql: str, **values: Any) -> list[dict[str, Any]]:

@@ -282,8 +282,9 @@ def live(site: Site, ann: Account) -> Account:
     ann.step_up().enrol()
     ann.backup_codes = ok(ann.post("/mfa/backup-codes/regenerate")).data["codes"]
     ok(ann.post("/mfa/backup-codes/verify", json={"code": ann.backup_codes.pop()}))
-    for path in ("/auth/session", "/auth/sessions", "/mfa/status", "/.well-known/jwks.json"):
+    for path in ("/auth/session", "/auth/sessions", "/auth/events", "/mfa/status"):
         ok(ann.get(path))
+    ok(ann.api.get("/.well-known/jwks.json"))
     changed = {"current_password": ann.password, "new_password": ann.password + " more"}
     ok(ann.post("/auth/password", json=changed))
     ann.password = changed["new_password"]

@@ -67,7 +67,10 @@ ROWS: dict[str, list[Row]] = {
             )
             for how in test_tokens.CHANGES
         ),
-        partial(test_tokens.test_s70_who_is_deactivated_is_out_at_once, removal="deactivated"),
+        *(
+            partial(test_tokens.test_s70_who_is_deactivated_is_out_at_once, removal=how)
+            for how in ("deactivated", "deactivated by an administrator")
+        ),
     ],
     "challenges outlive their factor": [
         test_enrolment.test_s58_a_challenge_does_not_outlive_its_factor

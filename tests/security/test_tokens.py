@@ -404,7 +404,15 @@ def delete(site: Site, ann: Account) -> None:
     site.rows("DELETE FROM users WHERE id = :id", id=ann.user_id)
 
 
-REMOVALS = {"deactivated": deactivate, "deleted": delete}
+def deactivate_from_afar(site: Site, ann: Account) -> None:
+    ok(site.administrator().post(f"/admin/users/{ann.user_id}/deactivate"))
+
+
+REMOVALS = {
+    "deactivated": deactivate,
+    "deactivated by an administrator": deactivate_from_afar,
+    "deleted": delete,
+}
 
 
 @pytest.mark.parametrize("removal", REMOVALS)
