@@ -369,7 +369,7 @@ def test_s45_a_backup_code_is_a_second_factor_but_no_otp(site: Site) -> None:
     """A session by backup code has `mfa` in its `amr` and not `otp`; one by TOTP has both.
 
     The contract gives login's reply tokens and nothing else, so that the codes left are told by
-    /mfa/status and by the check of backup codes.
+    /mfa/status and by the check of backup codes. The audit trail names the factor.
     """
     ann = seasoned(site)
     other = ann.another_device().take(ok(at_login(ann, ann.backup_codes[0])).data)
@@ -382,6 +382,19 @@ def test_s45_a_backup_code_is_a_second_factor_but_no_otp(site: Site) -> None:
     assert left == {"backup_codes_remaining": PER_SET - 2, "backup_codes_low": False}
     twin = ann.another_device().sign_in().get("/auth/session").data
     assert set(twin["amr"]) == {"pwd", "otp", "mfa"}
+    assert recorded_factor(site, session["session_id"]) == "backup_code"
+    assert recorded_factor(site, twin["session_id"]) == "totp"
+
+
+def recorded_factor(site: Site, session_id: str) -> str:
+    """The factor that opened a session, by the audit trail."""
+    (row,) = site.rows(
+        "SELECT factor, result FROM audit_events WHERE session_id = :session"
+        " AND event = 'session.opened'",
+        session=session_id,
+    )
+    assert row["result"] == "success"
+    return str(row["factor"])
 
 
 def claims(token: str) -> dict[str, object]:

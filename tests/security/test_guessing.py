@@ -109,7 +109,7 @@ def test_s28_wrong_codes_end_in_a_lock_that_only_recovery_opens(site: Site) -> N
     The row allows 100; design section 5 says 50.
     """
     ann = site.member()
-    assert guess_until_locked(ann) == LOCK
+    assert guess_until_locked(ann) == recorded(site, ann) == LOCK
     for _ in range(2):
         refused(at_login(ann, ann.code()), "factor_locked")
         site.clock.advance(days=30)
@@ -309,6 +309,20 @@ def evaluated(replies: list[Reply]) -> tuple[int, int]:
     return sum(wrong) - backup, backup
 
 
+def recorded(site: Site, account: Account) -> int:
+    """How many wrong codes of the user were looked at, by the audit trail.
+
+    A refused removal of the factor does not tell there which part was wrong; here the password
+    was right.
+    """
+    rows = site.rows(
+        "SELECT count(*) AS number FROM audit_events WHERE user_id = :user"
+        " AND result = 'failure' AND reason IN ('invalid_code', 'invalid_credentials')",
+        user=account.user_id,
+    )
+    return int(rows[0]["number"])
+
+
 def bursts_keep_to_the_budget(site: Site, rounds: int = BURSTS) -> None:
     """What S-33 promises, over all rounds."""
     counts = []
@@ -316,6 +330,7 @@ def bursts_keep_to_the_budget(site: Site, rounds: int = BURSTS) -> None:
         ann = site.member()
         replies = Site(site.house).race(burst(site, ann))
         counts.append(evaluated(replies))
+        assert recorded(site, ann) == sum(counts[-1])
         right = ann.code()
         last = [door(ann, right) for door in (at_login, at_step_up, at_disable)]
         last.append(at_backup_codes(ann, ann.backup_codes[0]))
@@ -333,11 +348,20 @@ def test_s33_sixty_guesses_at_once_are_looked_at_no_further_than_the_budget(site
 
 
 def test_s34_a_forged_address_buys_no_guess(site: Site) -> None:
-    """With another forwarding header each time S-26 and S-31 hold as before, and what those
-    headers say is stored nowhere."""
+    """With another forwarding header each time S-26 and S-31 hold as before; the audit trail has
+    the address of the connection, and what those headers say is stored nowhere."""
+    before = newest_event(site)
     challenges_buy_no_guess(site, 25, forged)
     passwords_are_throttled(site, 50, forged)
+    rows = site.rows("SELECT address FROM audit_events WHERE number > :before", before=before)
+    assert len(rows) > FREE + PASSWORD_FREE
+    assert all(row["address"].startswith("127.") for row in rows)
     assert "203.0.113." not in site.dump()
+
+
+def newest_event(site: Site) -> int:
+    rows = site.rows("SELECT max(number) AS number FROM audit_events")
+    return int(rows[0]["number"] or 0)
 
 
 def flood_of_wrong_passwords(site: Site, username: str) -> Counter[str]:
