@@ -19,16 +19,21 @@ PREFIX = "/docs"
 _PAGE = Path(__file__).parent / "static"
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # every process writes it at its start
 _ASSETS = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png")
-_HEADERS = {
+_CLOSED = {
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
+# A document of data draws nothing and is drawn in nothing.
+_DATA = _CLOSED | {"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
+_PAGE_HEADERS = _CLOSED | {
     # Swagger UI sets style attributes and draws its icons from data URIs; scripts are files only.
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
         "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
         "frame-ancestors 'none'"
-    ),
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",
+    )
 }
 
 
@@ -38,9 +43,9 @@ def pages(document: dict[str, Any]) -> dict[str, ASGIApp]:
     as_yaml = yaml.dump(document, Dumper=_DUMPER, allow_unicode=True, sort_keys=False).encode()
     vendor = Path(str(swagger_ui_bundle.swagger_ui_path))
     found: dict[str, ASGIApp] = {
-        "/openapi.json": Response(as_json, media_type="application/json"),
-        "/openapi.yaml": Response(as_yaml, media_type="application/yaml"),
-        PREFIX: RedirectResponse(f"{PREFIX}/", status_code=308),
+        "/openapi.json": Response(as_json, media_type="application/json", headers=_DATA),
+        "/openapi.yaml": Response(as_yaml, media_type="application/yaml", headers=_DATA),
+        PREFIX: RedirectResponse(f"{PREFIX}/", status_code=308, headers=_DATA),
         f"{PREFIX}/": _file(_PAGE / "index.html"),
     }
     found |= {f"{PREFIX}/{name}": _file(_PAGE / name) for name in ("page.js", "page.css")}
@@ -49,4 +54,4 @@ def pages(document: dict[str, Any]) -> dict[str, ASGIApp]:
 
 def _file(path: Path) -> Response:
     media_type = mimetypes.guess_type(path.name)[0]
-    return Response(path.read_bytes(), media_type=media_type, headers=_HEADERS)
+    return Response(path.read_bytes(), media_type=media_type, headers=_PAGE_HEADERS)

@@ -1,0 +1,46 @@
+"""The documentation's pages: what a browser is told it may do with them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from server.docs import pages
+from tests.support.servers import ROOT
+from tests.support.world import World
+
+PATHS = sorted(pages({"openapi": "3.0.3"}))
+HTML = ROOT / "server" / "static" / "index.html"
+
+
+def directives(policy: str) -> dict[str, list[str]]:
+    return {name: sources for name, *sources in map(str.split, policy.split(";"))}
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_page_is_closed_to_frames_and_leaves_no_trace(world: World, path: str) -> None:
+    reply = world.api.get(path)
+    assert reply.status in (200, 308)
+    policy = directives(reply.headers["content-security-policy"])
+    assert policy["default-src"] == policy["frame-ancestors"] == ["'none'"]
+    assert reply.headers["x-frame-options"] == "DENY"
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    assert reply.headers["referrer-policy"] == "no-referrer"
+    assert reply.headers["cross-origin-resource-policy"] == "same-origin"
+    assert "set-cookie" not in reply.headers
+
+
+def test_the_page_runs_its_own_files_and_no_other_script(world: World) -> None:
+    policy = directives(world.api.get("/docs/").headers["content-security-policy"])
+    assert policy["script-src"] == policy["connect-src"] == ["'self'"]
+    assert policy["base-uri"] == policy["form-action"] == ["'none'"]
+    page = HTML.read_text(encoding="utf-8")
+    assert re.findall(r"<script(?![^>]* src=)", page) == []
+    assert re.findall(r"(?:src|href)=\"(?:https?:)?//", page) == []
+
+
+def test_what_the_page_names_is_there(world: World) -> None:
+    named = re.findall(r"(?:src|href)=\"([^\"]+)\"", HTML.read_text(encoding="utf-8"))
+    assert {world.api.get(f"/docs/{name}").status for name in named} == {200}
+    assert {f"/docs/{name}" for name in named} <= set(PATHS)
