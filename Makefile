@@ -53,6 +53,10 @@ fuzz: setup ## Run the stock command line of Schemathesis, twice (five minutes)
 security: setup ## Carry out the security catalogue and the faults; writes docs/security.md
 	$(BIN)/python -m tests.security
 
+.PHONY: faults
+faults: setup ## Break what is around a server, which security does too; writes build/faults.txt
+	$(BIN)/python -m pytest -q -m "not full" tests/faults
+
 .PHONY: security-full
 security-full: setup ## The same with the long forms
 	$(BIN)/python -m tests.security --full

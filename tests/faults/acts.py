@@ -14,7 +14,6 @@ import httpx
 import pytest
 
 from tests.e2e.wire import Line
-from tests.faults.postgres import Cluster
 from tests.faults.proxy import How
 from tests.faults.scene import (
     PROMISED,
@@ -136,32 +135,50 @@ def cut_once(scene: Scene, number: int, how: How) -> Counter[tuple[int, bool]]:
     return Counter([(reply.status, spent)])
 
 
-# -- a crash of the database ---------------------------------------------------------------------
+# -- in the middle of a burst --------------------------------------------------------------------
 
 
-def crash_in_a_burst(scene: Scene, cluster: Cluster, number: int = 16) -> Counter[int]:
-    """``number`` logins at once, and the database dies as soon as one of them has a token."""
+def burst(title: str, scene: Scene, fault: Callable[[], object], number: int = 16) -> Tale:
+    """``number`` logins at once, and the fault comes as soon as one of them has a token.
+
+    The fault returns when it is mended. Whoever was not let in then tries the same code again.
+    """
     site = scene.site
     crowd = guests(site, number)
     books = Books(site).open(crowd)
     first = threading.Event()
 
-    def log_in(guest: Guest) -> int:
-        reply = _entered(books, guest)
-        if reply.status == 200:
+    def log_in(guest: Guest) -> tuple[int | None, float]:
+        before = time.monotonic()
+        try:
+            status: int | None = _entered(books, guest).status
+        except httpx.TransportError:  # the server is gone
+            books.enter(guest, None)
+            status = None
+        if status == 200:
             first.set()
-        return reply.status
+        return status, time.monotonic() - before
 
-    with told("PostgreSQL, immediate restart in a burst of logins", site) as tale:
+    with told(title, site) as tale:
         with ThreadPoolExecutor(number) as pool:
             waiting = [pool.submit(log_in, guest) for guest in crowd]
             assert first.wait(PROMISED)
-            cluster.restart("immediate")
-            found = Counter(each.result() for each in waiting)
-        tale.note(f"replies: {dict(found)}; ready after {back_within(site, PROMISED):.2f} s")
-    assert set(found) <= {200, 503}
+            fault()
+            found = [each.result() for each in waiting]
+        statuses_of, longest = Counter(status for status, _ in found), max(s for _, s in found)
+        tale.note(f"replies: {dict(statuses_of)}, the last after {longest:.2f} s")
+        back_within(site, PROMISED)
+    assert set(statuses_of) <= {200, 503, None}
+    assert longest < PROMISED
     books.sound()
-    return found
+    for guest, (status, _) in zip(crowd, found, strict=True):
+        if status != 200:
+            spent = books.spent(guest)
+            again = books.enter(guest, guest.again(site))
+            assert again is not None
+            assert again.status == (401 if spent else 200)
+    books.sound()
+    return tale
 
 
 # -- the server dies -----------------------------------------------------------------------------

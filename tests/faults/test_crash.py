@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.faults import planted
-from tests.faults.acts import crash_in_a_burst, cut_at_each_commit, kill_after_the_commit
+from tests.faults.acts import burst, cut_at_each_commit, kill_after_the_commit
 from tests.faults.postgres import Cluster
-from tests.faults.scene import Scene, on_postgres, on_sqlite
+from tests.faults.scene import PROMISED, Scene, on_postgres, on_sqlite
 
 
 @pytest.fixture
@@ -38,8 +39,13 @@ def test_a_server_that_takes_a_lost_commit_for_done_is_noticed(buggy: Scene) -> 
         cut_at_each_commit(buggy, "before")
 
 
+def crash(scene: Scene, cluster: Cluster) -> None:
+    title = "PostgreSQL, immediate restart in a burst of logins"
+    burst(title, scene, lambda: cluster.restart("immediate"))
+
+
 def test_a_crash_of_the_database_in_a_burst_of_logins(postgres: Scene, cluster: Cluster) -> None:
-    crash_in_a_burst(postgres, cluster)
+    crash(postgres, cluster)
 
 
 def test_a_server_that_does_not_wait_for_its_commits_is_noticed(
@@ -49,7 +55,27 @@ def test_a_server_that_does_not_wait_for_its_commits_is_noticed(
         on_postgres(cluster, tmp_path, bug=planted.UNWAITED) as scene,
         pytest.raises(AssertionError, match="a token without"),
     ):
-        crash_in_a_burst(scene, cluster)
+        crash(scene, cluster)
+
+
+def test_a_suspended_database_in_a_burst_of_logins(postgres: Scene, cluster: Cluster) -> None:
+    """What was sent before is carried out when it goes on, with nobody left to hear of it."""
+
+    def suspend() -> None:
+        cluster.suspend()
+        time.sleep(PROMISED + 1)
+        cluster.resume()
+
+    burst("PostgreSQL, SIGSTOP in a burst of logins", postgres, suspend)
+
+
+def test_a_killed_server_in_a_burst_of_logins(sqlite: Scene) -> None:
+    def kill() -> None:
+        sqlite.site.kill(0)
+        sqlite.site.restart(0)
+
+    burst("SQLite, kill -9 in a burst of logins", sqlite, kill)
+    assert sqlite.integrity() == "ok"
 
 
 def test_a_server_whose_every_helper_commits_is_noticed(tmp_path: Path) -> None:
