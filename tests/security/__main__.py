@@ -1,7 +1,7 @@
 """``python -m tests.security``: run the catalogue and the faults, write the page, say how long.
 
-``--full`` runs the long forms too; its page goes to build/, for docs/security.md tells of the run
-that everybody makes.
+``--full`` runs the long forms too. Its page goes to build/, as does that of a run without
+PostgreSQL: docs/security.md tells of the whole matrix in the run that everybody makes.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from tests.security.conftest import PAGE
 from tests.storage.databases import postgres_silence
@@ -24,10 +25,9 @@ def pytest(*arguments: str, **environment: str) -> int:
     return subprocess.run(command, cwd=ROOT, env=os.environ | environment, check=False).returncode
 
 
-def run(full: bool) -> int:
+def run(full: bool, page: Path) -> int:
     """The exit status. The faults come after the catalogue: they measure time."""
     forms = [] if full else ["-m", "not full"]
-    page = ROOT / ("build/security-full.md" if full else "docs/security.md")
     page.parent.mkdir(exist_ok=True)
     statuses = [pytest(*DISTRIBUTED, *forms, "tests/security", **{PAGE: str(page)})]
     if (ROOT / "tests" / "faults").exists():
@@ -43,9 +43,13 @@ def main() -> int:
     if silence is not None and os.environ.get("CI") == "true":
         print(f"the catalogue cannot be carried out: {silence}", file=sys.stderr)
         return 1
+    usual = silence is None and not options.full
+    page = ROOT / ("docs/security.md" if usual else "build/security.md")
     before = time.monotonic()
-    status = run(options.full)
-    print(f"security catalogue: {time.monotonic() - before:.0f} s in all")
+    status = run(options.full, page)
+    print(
+        f"security catalogue: {time.monotonic() - before:.0f} s in all, see {page.relative_to(ROOT)}"
+    )
     return status
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -264,11 +265,12 @@ class Site:
         return found
 
     def _postgres(self, sql: str, values: dict[str, Any]) -> list[dict[str, Any]]:
-        for name in values:
-            sql = sql.replace(f":{name}", f"%({name})s")
+        if values:
+            sql = re.sub(r"(?<!:):(\w+)", r"%(\1)s", sql.replace("%", "%%"))
+        url, row_factory = self.house.database_url, psycopg.rows.dict_row
         with (
-            psycopg.connect(self.house.database_url, row_factory=psycopg.rows.dict_row) as database,
-            database.execute(sql, values) as cursor,
+            psycopg.connect(url, row_factory=row_factory) as database,
+            database.execute(sql, values or None) as cursor,
         ):
             return cursor.fetchall() if cursor.description else []
 

@@ -188,3 +188,18 @@ def test_a_row_without_a_test_fails_a_run_whose_tests_pass(tmp_path: Path) -> No
     assert "CATALOGUE S-42: no test and no reason" in printed
     assert status == pytest.ExitCode.TESTS_FAILED
     assert "| S-42 | No test and no reason |" in text
+
+
+def test_without_postgresql_there_is_no_verdict_in_ci() -> None:
+    dead = {"CI": "true", "TEST_POSTGRES_URL": "postgresql://postgres@127.0.0.1:1/postgres"}
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.security"],
+        cwd=ROOT,
+        env=os.environ | dead,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "cannot be carried out: no PostgreSQL answers" in done.stderr
+    assert done.stdout == ""
