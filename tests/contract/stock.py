@@ -1,63 +1,156 @@
 """The stock command line of Schemathesis against a server as anybody would start it.
 
-``python -m tests.contract.stock`` (``make fuzz``) runs it twice, each time with the token of a
-fresh user: once over everything, once without logout, so that the token lives on. No settings, no
-configuration file, no exceptions; about five minutes.
+``python -m tests.contract.stock`` (``make fuzz``) runs it as an administrator and as a user, each
+over everything but what ends the session that it lives on; that is tried by itself at the end.
+All checks, no exceptions, and requests no faster than the flood limit lets them in. The
+configuration file holds nothing but the identities that ``object_level_authorization`` compares:
+the command line has no option for them. About five minutes.
 """
 
 from __future__ import annotations
 
+import json
 import re
+import secrets
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.accounts import RealClock, register
-from tests.support.servers import serving
+from server.spec import read
+from tests.support.accounts import Account, RealClock, register
+from tests.support.servers import ROOT, ServerProcess, command, environment, serving
 
-UNREACHABLE = {
+RATE = "50/s"
+"""What the flood limit refills; without it a request that ought to be a 401 could be a 429."""
+BLIND = {
     "POST /auth/login",
     "POST /auth/password",
     "POST /auth/refresh",
-    "POST /mfa/backup-codes/regenerate",
+    "POST /mfa/backup-codes/verify",
+    "POST /mfa/disable",
     "POST /mfa/verify",
 }
-"""What random data cannot pass: a password, a token, a code, a second factor."""
-_SECTION = re.compile(r"^401 Unauthorized \(.*?\):\n\n?((?:  - .*\n)+)", re.MULTILINE)
+"""What random data cannot pass: a password, a token, a code."""
+_ADMINISTRATOR, _USER = "administrator", "user"
 
 
-def run(folder: Path, *options: str) -> tuple[int, str]:
+@dataclass(frozen=True)
+class Run:
+    """One run: who sends, which operations, and which of them answer nothing but 401 or 403."""
+
+    sender: str
+    options: tuple[str, ...]
+    only_401: frozenset[str] = frozenset(BLIND)
+    only_403: frozenset[str] = frozenset()
+
+    def faults(self, output: str) -> list[str]:
+        """What the report says and ought not to, or does not say and ought to."""
+        stuck, refused = answered_only(401, output), answered_only(403, output)
+        return [
+            *(f"answered nothing but 401: {name}" for name in sorted(stuck - self.only_401)),
+            *(f"answered nothing but 403: {name}" for name in sorted(refused - self.only_403)),
+            *(f"was not refused to a user: {name}" for name in sorted(self.only_403 - refused)),
+        ]
+
+
+def runs() -> list[Run]:
+    """The administrator's own sessions end with ``endUserSessions`` as well as with ``logout``."""
+    over = ("logout", "endUserSessions")
+    return [
+        Run(_ADMINISTRATOR, tuple(options("exclude", over))),
+        Run(
+            _USER,
+            tuple(options("exclude", over[:1])),
+            frozenset({*BLIND, "POST /mfa/backup-codes/regenerate"}),
+            frozenset(for_administrators()),
+        ),
+        Run(_ADMINISTRATOR, tuple(options("include", over)), frozenset({"POST /auth/logout"})),
+    ]
+
+
+def options(what: str, operations: Iterable[str]) -> Iterable[str]:
+    for name in operations:
+        yield from (f"--{what}-operation-id", name)
+
+
+def for_administrators() -> set[str]:
+    """The operations that ask for the role, as Schemathesis writes them."""
+    reading = read(ROOT / "spec" / "openapi.yaml")
+    return {
+        f"{operation.method} {operation.path}"
+        for name, operation in reading.contract.operations.items()
+        if reading.policies.operations[name].role is not None
+    }
+
+
+def administrator(server: ServerProcess, folder: Path) -> Account:
+    """Made on the command line, as the first one is, with a second factor."""
+    name, password = f"root.{secrets.token_hex(4)}", secrets.token_urlsafe(16)
+    words = command("user", "create", name, "--admin", "--password-stdin")
+    line = f"{password}\n".encode()
+    done = subprocess.run(
+        words, env=environment(folder), cwd=ROOT, input=line, capture_output=True, check=True
+    )
+    account = Account(server.api(), RealClock(), name, password, done.stdout.decode().split()[0])
+    return account.sign_in().enrol()
+
+
+def identities(folder: Path, tokens: dict[str, str]) -> Path:
+    """A configuration file in which each identity is a peer: none may read what another owns."""
+    fields = {name: f"Bearer {token}" for name, token in tokens.items()}
+    entries = [
+        {"name": name, "fixedHeaders": [{"name": "Authorization", "value": field}]}
+        for name, field in fields.items()
+    ]
+    document, config = folder / "identities.json", folder / "peers.toml"
+    document.write_text(json.dumps({"auth": entries}), encoding="utf-8")
+    lines = ("[auth.wfc]", f'path = "{document}"', f"peers = {json.dumps(list(tokens))}", "")
+    config.write_text("\n".join(lines), encoding="utf-8")
+    return config
+
+
+def carry_out(each: Run, folder: Path, *more: str) -> tuple[int, str]:
     """Exit status and output of one run against a server of its own."""
     with serving(folder) as server:
-        token = register(server.api(), RealClock()).sign_in().token
-        command = [
-            str(Path(sys.executable).parent / "schemathesis"),
-            *("run", f"{server.url}/openapi.json", "-c", "all"),
-            *("-H", f"Authorization: Bearer {token}", *options),
+        tokens = {
+            _ADMINISTRATOR: administrator(server, folder).token,
+            _USER: register(server.api(), RealClock()).sign_in().token,
+        }
+        words = [
+            *(str(Path(sys.executable).parent / "schemathesis"), "--config-file"),
+            *(str(identities(folder, tokens)), "run", f"{server.url}/openapi.json"),
+            *("-c", "all", "--rate-limit", RATE, "--auth-wfc-user", each.sender),
         ]
         # Not in the repository's folder, where a configuration file might be found.
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*words, *each.options, *more], cwd=folder, capture_output=True, text=True, check=False
+        )
     return done.returncode, done.stdout + done.stderr
 
 
-def shut_out(output: str) -> set[str]:
-    """The operations that are reported as answering nothing but 401."""
-    section = _SECTION.search(output)
+def answered_only(status: int, output: str) -> set[str]:
+    """The operations that are reported as answering nothing but this status."""
+    heading = rf"^{status} [A-Za-z]+ \(.*?\):\n\n?((?:  - .*\n)+)"
+    section = re.search(heading, output, re.MULTILINE)
     return set(re.findall(r"^  - (.*)$", section[1], re.MULTILINE)) if section else set()
 
 
 def main() -> int:
     failed = False
-    for options in ((), ("--exclude-operation-id", "logout")):
+    for each in runs():
+        began = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
-            status, output = run(Path(folder), *options)
-        unexpected = shut_out(output) - UNREACHABLE if options else set()
-        print(output[-3000:] if status or unexpected else output[output.rfind("= SUMMARY") :])
-        print(f"schemathesis run {' '.join(options)}: exit {status}")
-        for operation in sorted(unexpected):
-            print(f"answered nothing but 401: {operation}")
-        failed = failed or bool(status) or bool(unexpected)
+            status, output = carry_out(each, Path(folder), *sys.argv[1:])
+        faults = each.faults(output)
+        print(output[-3000:] if status or faults else output[output.rfind("= SUMMARY") :])
+        seconds = time.monotonic() - began
+        print(f"{each.sender} {' '.join(each.options)}: exit {status}, {seconds:.0f} s")
+        print("\n".join(faults))
+        failed = failed or bool(status) or bool(faults)
     return int(failed)
 
 
