@@ -179,10 +179,9 @@ class Unavailable(Refusal):
     status, code = 503, "unavailable"
     message = "The service is temporarily unavailable"
 
-    def __init__(self, message: str | None = None, *, retry_after: int | None = None) -> None:
-        """``retry_after`` is in whole seconds; None where nobody can tell."""
-        told = {} if retry_after is None else {"Retry-After": str(retry_after)}
-        super().__init__(message, headers=told)
+    def __init__(self, message: str | None = None, *, retry_after: int = 1) -> None:
+        """``retry_after`` is in whole seconds; where nobody can tell, so that none tries at once."""
+        super().__init__(message, headers={"Retry-After": str(retry_after)})
 
 
 class KeysUnfit(Unavailable):

@@ -35,7 +35,6 @@ ADDRESSES = 65_536
 REDIS_SECONDS = 0.5
 """Longest time that a request waits for Redis, the making of a connection included."""
 REDIS_CONNECTIONS = 16
-RETRY_SECONDS = 1
 KEYS = "countersign:flood"
 """Begins the name of every key in Redis. A key holds an address, for as long as a bucket fills."""
 
@@ -79,7 +78,7 @@ class Flood:
                 answer = await question
         except (StoreUnavailableError, OSError) as error:  # TimeoutError is an OSError
             self._note(answering=False, reason=type(error.__cause__ or error).__name__)
-            raise Unavailable(SILENT, retry_after=RETRY_SECONDS) from error
+            raise Unavailable(SILENT) from error
         self._note(answering=True)
         return answer
 

@@ -118,8 +118,8 @@ def _of_the_contract(operation: Operation) -> Iterator[Named]:
     yield _failed(500, "internal_error")
     yield _failed(500, "contract_violation")
     if rule_for(operation.responses, 503) is not None:
-        busy, hint = Unavailable(), {"Retry-After": "1"}
-        yield _failed(busy.status, busy.code, hint, message=busy.message)
+        busy = Unavailable()
+        yield _failed(busy.status, busy.code, busy.headers, message=busy.message)
 
 
 def _violations(operation: Operation, number: int) -> list[Violation]:

@@ -162,3 +162,17 @@ def test_a_failure_gives_its_place_back() -> None:
         with pytest.raises(ZeroDivisionError), passwords.place():
             raise ZeroDivisionError
     assert passwords.hash("x")
+
+
+def test_who_is_turned_away_is_told_when_the_queue_has_moved_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("domain.passwords.LONGEST_WAIT_SECONDS", 0.05)
+    passwords = quick_passwords(1, waiting=1)
+    with passwords.place() as hasher, hasher._turn():
+        with pytest.raises(Unavailable) as waited_in_vain:
+            passwords.hash("x")
+        with passwords.place(), pytest.raises(Unavailable) as without_a_place:
+            passwords.hash("x")
+    for refused in (waited_in_vain, without_a_place):
+        assert refused.value.headers["Retry-After"] == "4"

@@ -189,7 +189,7 @@ PLANTED: dict[str, tuple[Edits, tuple[str, str], str]] = {
             RESPONSES,
             "Unavailable:\n  description: A service that this one needs does not answer; nothing was granted\n  headers:",
         ),
-        '503 unavailable (and 15 more replies), but the header "retry-after" is not declared',
+        '503 unavailable (and 23 more replies), but the header "retry-after" is not declared',
     ),
     "a wait longer than the maximum": (
         [(HEADERS, "    minimum: 0\n  example: 30", "    maximum: 60\n  example: 30")],
