@@ -6,6 +6,8 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import product
 from pathlib import Path
 
 import httpx
@@ -15,9 +17,11 @@ from server import keys
 from storage import migrate
 from tests.e2e.planted_keys import BLIND, HASTY
 from tests.e2e.rotation import Person, held, under_one_act, under_rotation
+from tests.e2e.test_cli import call, succeeded
 from tests.storage import databases
+from tests.storage.rows import a_factor, a_set, a_user, digests
 from tests.support.accounts import RealClock, register
-from tests.support.servers import ServerProcess, serving
+from tests.support.servers import ServerProcess, environment, serving
 
 SHORT = 20
 """Seconds: a turn takes 13, and the new key is to sign for a while."""
@@ -117,3 +121,50 @@ def test_a_key_that_is_lost_is_named_in_the_log_and_found_again(tmp_path: Path, 
         assert told == {(kind, path.stem.removeprefix(f"{kind}-"), "missing")}
         assert material not in server.log.read_text()
         assert new in keys.ids(folder, kind)
+
+
+# -- the command line ------------------------------------------------------------------------
+
+
+def aged(folder: Path, minutes: int) -> dict[str, list[str]]:
+    """Two keys of each kind, the newest as many minutes old, and the ids of each."""
+    now = datetime.now(UTC) - timedelta(minutes=minutes)
+    with keys.locked(folder):
+        for kind, hours in product(keys.KINDS, (2, 0)):
+            keys.make(folder, kind, now - timedelta(hours=hours))
+    return {kind: keys.ids(folder, kind) for kind in keys.KINDS}
+
+
+def test_old_keys_that_no_row_needs_are_named(tmp_path: Path) -> None:
+    made = aged(tmp_path / "keys", minutes=2)
+    lines = succeeded(call(environment(tmp_path), "keys", "reencrypt")).splitlines()
+    assert lines[0] == "0 secrets re-encrypted, 0 left under another key"
+    assert [line.split()[:2] for line in lines[1:]] == [
+        [kind, made[kind][0]] for kind in ("encryption", "pepper", "audit")
+    ]
+    assert all(line.endswith("no row needs it; its file can be deleted") for line in lines[1:])
+
+
+def test_nothing_is_named_while_a_request_may_still_be_under_way(tmp_path: Path) -> None:
+    made = aged(tmp_path / "keys", minutes=0)
+    lines = succeeded(call(environment(tmp_path), "keys", "reencrypt")).splitlines()
+    assert [line.split()[:2] for line in lines[1:]] == [
+        [kind, made[kind][1]] for kind in ("encryption", "pepper", "audit")
+    ]
+    assert all("too new to tell" in line for line in lines[1:])
+
+
+def test_a_secret_that_is_left_is_counted_and_told_by_the_exit_status(tmp_path: Path) -> None:
+    made = aged(tmp_path / "keys", minutes=2)
+    env = environment(tmp_path)
+    with databases.store_at(env["COUNTERSIGN_DATABASE_URL"]) as store, store.write() as tx:
+        user = a_user()
+        tx.users.add(user)
+        factor = a_factor(user, sealed_secret=f"{made['encryption'][0]}.AAAA")
+        tx.factors.put_pending(factor, a_set(factor, pepper_id=made["pepper"][0]), digests(1))
+        tx.commit()
+    done = call(env, "keys", "reencrypt")
+    assert done.returncode == 1
+    assert "0 secrets re-encrypted, 1 left under another key" in done.stdout
+    assert [line.split()[0] for line in done.stdout.splitlines()[1:]] == ["audit"]
+    assert f"does not open with encryption key {made['encryption'][0]}" in done.stderr
