@@ -109,3 +109,38 @@ def test_a_secret_without_a_budget_is_refused_at_its_operation(spec: Path) -> No
     line = line_of(spec, "paths/auth.yaml", "x-attempts:") + 1
     assert lines[0].startswith(f"spec/paths/auth.yaml:{line}:7: error: ")
     assert "names no budget totp" in lines[0]
+
+
+def test_budgets_that_no_handler_would_charge_are_refused_where_they_stand(spec: Path) -> None:
+    budget = '    x-attempts:\n      totp:\n        $ref: "../components/policies.yaml#/totp"\n'
+    operation = "    operationId: getMFAStatus\n"
+    lines = edited(spec, "paths/mfa.yaml", operation, budget + operation)
+    line = line_of(spec, "paths/mfa.yaml", operation.strip()) - 3
+    assert lines == [
+        f'spec/paths/mfa.yaml:{line}:5: error: "x-attempts" has no effect:'
+        ' the handler of getMFAStatus takes no "policy"'
+    ]
+
+
+def test_a_flood_limit_needs_its_fields(spec: Path) -> None:
+    header = '    RateLimit:\n      $ref: "headers.yaml#/RateLimit"\n'
+    lines = edited(spec, "components/responses.yaml", header, "")
+    assert any(
+        "answers 429 too_many_requests" in line and 'the header "ratelimit" is not declared' in line
+        for line in lines
+    ), lines
+
+
+def test_a_flood_limit_can_be_left_out_where_429_is_declared_no_more(spec: Path) -> None:
+    limit = (
+        '    x-rate-limit:\n      address:\n        $ref: "../components/policies.yaml#/flood"\n'
+    )
+    operation = "    operationId: getMFAStatus\n"
+    lines = edited(spec, "paths/mfa.yaml", limit + operation, operation)
+    assert any("429" in line for line in lines), lines
+    status = '      "429":\n        $ref: "../components/responses.yaml#/TooManyRequests"\n'
+    text = (spec / "paths" / "mfa.yaml").read_text(encoding="utf-8")
+    before, name, after = text.partition(operation)
+    (spec / "paths" / "mfa.yaml").write_text(before + name + after.replace(status, "", 1))
+    operations = read(spec / "openapi.yaml").contract.operations
+    assert "429" not in operations["getMFAStatus"].responses
