@@ -15,7 +15,7 @@ from tests.storage import databases
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[SqlStore]:
-    with databases.store_at(databases.sqlite_url(tmp_path)) as store:
+    with databases.store_at(databases.migrated_sqlite_url(tmp_path)) as store:
         yield store
 
 

@@ -20,9 +20,9 @@ def postgres_url() -> Iterator[str]:
 
 @pytest.fixture(params=databases.ENGINES)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database on each engine in turn; it may have been migrated before."""
+    """The URL of an empty database on each engine in turn; it has been migrated, or will be."""
     if request.param == "sqlite":
-        return databases.sqlite_url(tmp_path)
+        return databases.migrated_sqlite_url(tmp_path)
     url: str = request.getfixturevalue("postgres_url")
     return url
 

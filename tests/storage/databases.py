@@ -6,7 +6,10 @@ says so; under ``CI=true`` that is a failure, for a skipped engine proves nothin
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +20,7 @@ import pytest
 import sqlalchemy
 from sqlalchemy import text
 
-from storage import migrate
+from storage import migrate, sqlite
 from storage.engine import create_engine
 from storage.models import metadata
 from storage.store import SqlStore
@@ -71,6 +74,25 @@ def postgres_database() -> Iterator[str]:
 def sqlite_url(folder: Path) -> str:
     """The URL of a SQLite file of its own in ``folder``; nothing is there yet."""
     return f"sqlite:///{folder / uuid.uuid4().hex}.db"
+
+
+def migrated_sqlite_url(folder: Path) -> str:
+    """The same, brought up to date already: a copy, which is made sooner than the tables are."""
+    url = sqlite_url(folder)
+    path = sqlite.file_of(sqlalchemy.make_url(url))
+    shutil.copyfile(_model() / "model.db", path)
+    path.chmod(0o600)
+    return url
+
+
+@cache
+def _model() -> Path:
+    """A folder with an empty database that is up to date, for as long as the process lives."""
+    folder = Path(tempfile.mkdtemp(prefix="countersign-model-"))
+    atexit.register(shutil.rmtree, folder)
+    migrate.upgrade(f"sqlite:///{folder}/model.db")
+    assert [path.name for path in folder.iterdir()] == ["model.db"], "some of it is elsewhere"
+    return folder
 
 
 @contextmanager
