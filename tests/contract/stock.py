@@ -24,6 +24,7 @@ from server.spec import read
 from tests.support.accounts import Account, RealClock, register
 from tests.support.servers import ROOT, ServerProcess, command, environment, serving
 
+SPEC = ROOT / "spec" / "openapi.yaml"
 RATE = "50/s"
 """What the flood limit refills; without it a request that ought to be a 401 could be a 429."""
 BLIND = {
@@ -60,6 +61,8 @@ class Run:
 def runs() -> list[Run]:
     """The administrator's own sessions end with ``endUserSessions`` as well as with ``logout``."""
     over = ("logout", "endUserSessions")
+    # Nothing is linked to these, and a phase without a test is an error.
+    alone = ("--phases", "examples,coverage,fuzzing")
     return [
         Run(_ADMINISTRATOR, tuple(options("exclude", over))),
         Run(
@@ -68,7 +71,8 @@ def runs() -> list[Run]:
             frozenset({*BLIND, "POST /mfa/backup-codes/regenerate"}),
             frozenset(for_administrators()),
         ),
-        Run(_ADMINISTRATOR, tuple(options("include", over)), frozenset({"POST /auth/logout"})),
+        Run(_ADMINISTRATOR, (*options("include", over[1:]), *alone), frozenset()),
+        Run(_USER, (*options("include", over[:1]), *alone), frozenset({"POST /auth/logout"})),
     ]
 
 
@@ -79,7 +83,7 @@ def options(what: str, operations: Iterable[str]) -> Iterable[str]:
 
 def for_administrators() -> set[str]:
     """The operations that ask for the role, as Schemathesis writes them."""
-    reading = read(ROOT / "spec" / "openapi.yaml")
+    reading = read(SPEC)
     return {
         f"{operation.method} {operation.path}"
         for name, operation in reading.contract.operations.items()
@@ -87,14 +91,12 @@ def for_administrators() -> set[str]:
     }
 
 
-def administrator(server: ServerProcess, folder: Path) -> Account:
+def administrator(server: ServerProcess, env: dict[str, str]) -> Account:
     """Made on the command line, as the first one is, with a second factor."""
     name, password = f"root.{secrets.token_hex(4)}", secrets.token_urlsafe(16)
     words = command("user", "create", name, "--admin", "--password-stdin")
     line = f"{password}\n".encode()
-    done = subprocess.run(
-        words, env=environment(folder), cwd=ROOT, input=line, capture_output=True, check=True
-    )
+    done = subprocess.run(words, env=env, cwd=ROOT, input=line, capture_output=True, check=True)
     account = Account(server.api(), RealClock(), name, password, done.stdout.decode().split()[0])
     return account.sign_in().enrol()
 
@@ -113,11 +115,12 @@ def identities(folder: Path, tokens: dict[str, str]) -> Path:
     return config
 
 
-def carry_out(each: Run, folder: Path, *more: str) -> tuple[int, str]:
+def carry_out(each: Run, folder: Path, *more: str, spec: Path = SPEC) -> tuple[int, str]:
     """Exit status and output of one run against a server of its own."""
-    with serving(folder) as server:
+    env = environment(folder, COUNTERSIGN_SPEC=str(spec))
+    with serving(folder, env=env) as server:
         tokens = {
-            _ADMINISTRATOR: administrator(server, folder).token,
+            _ADMINISTRATOR: administrator(server, env).token,
             _USER: register(server.api(), RealClock()).sign_in().token,
         }
         words = [
