@@ -348,9 +348,8 @@ class Stream:
         ann.api = self.site.api(address=fresh_address())
         return ann
 
-    def run(self, acts: Sequence[tuple[float, Callable[[], object]]], seconds: float) -> None:
-        """Log in for ``seconds``; each act is done at its second."""
-        began = time.monotonic()
+    def run(self, acts: Sequence[Callable[[], object]], pause: float) -> None:
+        """Log in for ``pause`` seconds, then while each act lasts and as long again after it."""
         with ThreadPoolExecutor(len(self.accounts) + 1) as pool:
             work = [
                 pool.submit(self._log_in_and_again, ann, index / len(self.accounts))
@@ -358,12 +357,12 @@ class Stream:
             ]
             work.append(pool.submit(self._tick))
             try:
-                for at, act in acts:
-                    time.sleep(max(0.0, began + at - time.monotonic()))
+                time.sleep(pause)
+                for act in acts:
                     acted = time.monotonic()
                     act()
                     self.longest_act = max(self.longest_act, time.monotonic() - acted)
-                time.sleep(max(0.0, began + seconds - time.monotonic()))
+                    time.sleep(pause)
             finally:
                 self._over.set()
             for each in work:

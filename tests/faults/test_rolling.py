@@ -93,12 +93,12 @@ def test_nobody_is_logged_out_or_refused_for_long(cluster: Cluster, tmp_path: Pa
         release = Release(tmp_path, scene.house)
         stream, people = Stream(scene, people=10), [scene.site.member() for _ in range(3)]
         acts = [
-            (1.0, lambda: migrate_beside(release, list(scene.house.servers))),
-            (2.0, lambda: replace(scene, release, stack)),
+            lambda: migrate_beside(release, list(scene.house.servers)),
+            lambda: replace(scene, release, stack),
         ]
         title = f"PostgreSQL, a rolling upgrade from {head()} to {LATER} under load"
         with told(title, scene.site) as tale, staying(people) as heard:
-            stream.run(acts, seconds=3)
+            stream.run(acts, pause=1)
             tale.note(f"replies: {dict(stream.statuses)}; the longest took {stream.longest:.2f} s")
             tale.note(f"{len(heard)} replies to those who stay; {stream.outages()}")
         stream.books.sound()

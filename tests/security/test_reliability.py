@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,14 +71,11 @@ def test_s82_without_its_database_the_server_refuses_and_recovers(
 
 
 def _restarted_under_load(scene: Scene, cluster: Cluster, rounds: int) -> None:
-    restarts = [
-        (2 + 3 * number, lambda mode=mode: cluster.restart(mode))
-        for number, mode in enumerate(["fast", "immediate"] * rounds)
-    ]
+    restarts = [partial(cluster.restart, mode) for mode in ["fast", "immediate"] * rounds]
     stream = Stream(scene)
     title = f"PostgreSQL, {len(restarts)} restarts (fast, immediate) under 50 requests/s"
     with told(title, scene.site) as tale:
-        stream.run(restarts, seconds=3 + 3 * len(restarts))
+        stream.run(restarts, pause=3)
         back_within(scene.site, 5)
         tale.note(f"replies: {dict(stream.statuses)}; the longest took {stream.longest:.2f} s")
         tale.note(f"tokens: {len(stream.let_in)}; {stream.outages()}")
@@ -160,9 +158,7 @@ def test_s85_a_kill_between_commit_and_reply_leaves_no_half_state(scene: Scene) 
 
 
 @on_each_engine
-def test_s86_logins_in_flight_are_answered_when_the_server_ends(
-    scene: Scene, request: pytest.FixtureRequest
-) -> None:
+def test_s86_logins_in_flight_are_answered_when_the_server_ends(scene: Scene) -> None:
     """On SIGTERM twenty logins in flight get complete answers, new connections are refused, and the
     server exits with status 0 within 20 s, a half-sent body notwithstanding; nothing is spent
     without an answer."""
