@@ -1,161 +1,302 @@
-"""``countersign`` with the clock of :mod:`clocked` and one bug, to show that the rows would notice.
+"""``countersign`` with the clock of :mod:`clocked` and one flaw of codes, guesses, paper or HTTP.
 
-The file that ``PLANTED_BUG`` names holds the name of the bug of the moment. Guards of one-time
-spends are taken away by :mod:`tests.e2e.planted`; here are the bugs of counting and of chance.
+The file that ``PLANTED_BUG`` names holds the name of the flaw of the moment; those of
+:mod:`flawed` and of :mod:`tests.e2e.planted` can be named too.
 """
 
 from __future__ import annotations
 
+import hashlib
+import itertools
+import json
 import os
+import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import wraps
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import unquote
 
-from domain import challenges, guesses, mfa, second_factor
+from contract import body, guard, routing, view
+from domain import (
+    backup_codes,
+    challenges,
+    first_factor,
+    guesses,
+    mfa,
+    second_factor,
+    sessions,
+    totp,
+)
 from domain.backup_codes import BackupCodes
-from domain.errors import InvalidCode
+from domain.errors import InvalidCode, InvalidCredentials
 from domain.guesses import Guess
+from domain.passwords import Hasher
 from domain.ports import Transaction
 from domain.records import Budget
-from domain.second_factor import Admitted, CodeProof
-from domain.services import Services
+from domain.results import NewBackupCodes
 from server import entry
 from storage import transaction
+from storage.repositories.addresses import Addresses
+from storage.repositories.backup_codes import BackupCodes as StoredCodes
 from storage.repositories.budgets import Budgets
+from storage.repositories.factors import Factors
 from tests.e2e.planted import planted
-from tests.security import clocked  # noqa: F401  moves the clock
+from tests.security.flawed import Flaw, choosing
+
+FLAWS: list[tuple[str, Any, str, Flaw]] = []
+"""Name; whose function of which name does what instead; the true one is its first argument."""
 
 LATE = "a guess is charged after it was looked at"
-CHEAP = "a new challenge clears the budget"
-ENDLESS = "a factor never locks"
 FORGETFUL = "guesses are counted in the process"
-CROSSED = "the budget of backup codes is that of the authenticator"
-BIASED = "a backup code favours the first half of its alphabet"
-BROKEN = "a handler breaks"
-UNTRUE = "a handler returns what the spec does not allow"
+BOUNDLESS = "a body has no limit"
+TIGHT = "a body has half the limit"
 
 TALE = "/srv/countersign/storage.py: SELECT sealed_secret FROM factors"
 """What the broken handler would have told."""
 
 
-def looking(charge: Callable[..., None]) -> Callable[..., None]:
+def flaw(name: str, owner: Any, *functions: str) -> Callable[[Flaw], Flaw]:
+    def note(instead: Flaw) -> Flaw:
+        FLAWS.extend((name, owner, function, instead) for function in functions)
+        return instead
+
+    return note
+
+
+# Codes
+
+
+@flaw("the label is not encoded", totp, "provisioning_uri")
+def unquoted(true: Flaw, *arguments: Any) -> str:
+    return unquote(true(*arguments))
+
+
+@flaw("a code is a number", second_factor, "_bare")
+def padded(true: Flaw, text: str) -> str:
+    bare = str(true(text))
+    return bare.zfill(6) if bare.isdecimal() else bare
+
+
+@flaw("more digits do no harm", second_factor, "_bare")
+def shortened(true: Flaw, text: str) -> str:
+    bare = str(true(text))
+    return bare[:6] if bare.isdecimal() else bare
+
+
+@flaw("the window is two steps wide", second_factor, "matching_step")
+def two_steps(true: Flaw, secret: bytes, factor: Any, *rest: Any) -> Any:
+    return true(secret, replace(factor, window=2), *rest)
+
+
+@flaw("the window is an hour wide", second_factor, "matching_step")
+def an_hour(true: Flaw, secret: bytes, factor: Any, *rest: Any) -> Any:
+    return true(secret, replace(factor, window=60), *rest)
+
+
+# Guesses
+
+
+@flaw("a new challenge clears the budget", challenges, "open_login")
+def forgiving(true: Flaw, services: Any, tx: Transaction, factor: Any, *rest: Any) -> Any:
+    guesses.forget_factor(tx, factor.user_id)
+    return true(services, tx, factor, *rest)
+
+
+@flaw("a factor never locks", guesses, "totp_guess")
+def unlocked(true: Flaw, *arguments: Any) -> Guess:
+    return replace(true(*arguments), lock_after=None)
+
+
+@flaw("backup codes have the budget of the authenticator", guesses, "backup_code_guess")
+def crossed(true: Flaw, user_id: str, policy: Any) -> Guess:
+    return replace(true(user_id, policy), key=guesses.totp_key(user_id))
+
+
+@flaw("an enrolment takes any number of codes", Factors, "charge_pending")
+def yes(_true: Flaw, *_arguments: Any) -> bool:
+    return True
+
+
+@flaw("a success clears nothing", guesses, "clear")
+@flaw("new codes are not stored", StoredCodes, "replace")
+@flaw("anybody gets new codes", sessions, "_assure")
+def nothing(_true: Flaw, *_arguments: Any, **_options: Any) -> None:
+    return None
+
+
+@flaw("no address is known", Addresses, "known")
+def no(_true: Flaw, *_arguments: Any) -> bool:
+    return False
+
+
+@flaw(LATE, second_factor, "prove")
+def proving_first(true: Flaw, services: Any, admitted: Any, now: datetime) -> Any:
+    try:
+        return true(services, admitted, now)
+    except InvalidCode:
+        with services.store.write() as tx:
+            budget = tx.budgets.get(admitted.guess.key)
+            tx.budgets.charge(budget.key, budget.count, now)
+            tx.commit()
+        raise
+
+
+def looking(charge: Flaw, tx: Transaction, drawn: Sequence[Guess], now: datetime) -> None:
     """Admit without a charge: whoever overlaps sees the budget that everybody else saw."""
-
-    @wraps(charge)
-    def admit(tx: Transaction, drawn: Sequence[Guess], now: datetime) -> None:
-        if planted(LATE):
-            guesses.check(tx, drawn, now)
-        else:
-            charge(tx, drawn, now)
-
-    return admit
-
-
-def charging_late(prove: Callable[..., CodeProof]) -> Callable[..., CodeProof]:
-    @wraps(prove)
-    def proved(services: Services, admitted: Admitted, now: datetime) -> CodeProof:
-        try:
-            return prove(services, admitted, now)
-        except InvalidCode:
-            if planted(LATE):
-                _charge(services, admitted.guess, now)
-            raise
-
-    return proved
-
-
-def _charge(services: Services, guess: Guess, now: datetime) -> None:
-    with services.store.write() as tx:
-        budget = tx.budgets.get(guess.key)
-        tx.budgets.charge(guess.key, budget.count, now)
-        tx.commit()
-
-
-def forgetful(open_login: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(open_login)
-    def opened(services: Services, tx: Transaction, factor: Any, *rest: Any) -> Any:
-        if planted(CHEAP):
-            guesses.forget_factor(tx, factor.user_id)
-        return open_login(services, tx, factor, *rest)
-
-    return opened
-
-
-def unlocked(totp_guess: Callable[..., Guess]) -> Callable[..., Guess]:
-    @wraps(totp_guess)
-    def guess(*arguments: Any) -> Guess:
-        found = totp_guess(*arguments)
-        return replace(found, lock_after=None) if planted(ENDLESS) else found
-
-    return guess
-
-
-def crossed(backup_code_guess: Callable[..., Guess]) -> Callable[..., Guess]:
-    @wraps(backup_code_guess)
-    def guess(user_id: str, policy: Any) -> Guess:
-        found = backup_code_guess(user_id, policy)
-        return replace(found, key=guesses.totp_key(user_id)) if planted(CROSSED) else found
-
-    return guess
-
-
-def biased(one: Callable[[BackupCodes], str]) -> Callable[[BackupCodes], str]:
-    @wraps(one)
-    def code(self: BackupCodes) -> str:
-        first, second = one(self), one(self)
-        return first if not planted(BIASED) else "".join(map(min, first, second))
-
-    return code
+    guesses.check(tx, drawn, now)
 
 
 _counts: dict[str, Budget] = {}
 
 
-def remembering(budgets: type[Budgets]) -> type[Budgets]:
+class ForgetfulBudgets(Budgets):
     """Budgets that keep to the process where that is planted, and die with it."""
 
-    class Local(budgets):  # type: ignore[valid-type, misc]
-        def get(self, key: str) -> Budget:
-            own = _counts.get(key, Budget(key, 0, None))
-            return own if planted(FORGETFUL) else super().get(key)
+    def get(self, key: str) -> Budget:
+        return _counts.get(key, Budget(key, 0, None)) if planted(FORGETFUL) else super().get(key)
 
-        def charge(self, key: str, seen: int, now: datetime) -> bool:
-            if not planted(FORGETFUL):
-                return super().charge(key, seen, now)
-            _counts[key] = Budget(key, seen + 1, now)
-            return True
+    def charge(self, key: str, seen: int, now: datetime) -> bool:
+        if not planted(FORGETFUL):
+            return super().charge(key, seen, now)
+        _counts[key] = Budget(key, seen + 1, now)
+        return True
 
-        def clear(self, key: str) -> None:
-            _counts.pop(key, None)
-            super().clear(key)
-
-    return Local
+    def clear(self, key: str) -> None:
+        _counts.pop(key, None)
+        super().clear(key)
 
 
-def broken(get_mfa_status: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(get_mfa_status)
-    def status(*arguments: Any) -> Any:
-        if planted(BROKEN):
-            raise RuntimeError(TALE)
-        found = get_mfa_status(*arguments)
-        return replace(found, backup_codes_total=-1) if planted(UNTRUE) else found
+# Paper
 
-    return status
+
+@flaw("a backup code favours the first half of its alphabet", BackupCodes, "_one")
+def biased(true: Flaw, self: BackupCodes) -> str:
+    return "".join(map(min, true(self), true(self)))
+
+
+@flaw("codes are hashed without a salt", BackupCodes, "digest")
+def bare_hash(_true: Flaw, _self: BackupCodes, code: str, _codes: Any) -> str:
+    return hashlib.sha256(backup_codes.normalise(code).encode()).hexdigest()
+
+
+@flaw("anybody gets new codes", mfa, "regenerate_backup_codes")
+def generous(_true: Flaw, services: Any, *_rest: Any) -> NewBackupCodes:
+    return NewBackupCodes(tuple(services.backup_codes.generate(10)), services.clock.now())
+
+
+_losses = itertools.count()
+
+
+@flaw("codes are lost", mfa, "_count")
+def fewer(true: Flaw, *arguments: Any) -> tuple[int, int]:
+    total, left = true(*arguments)
+    return total, max(0, left - next(_losses))
+
+
+# HTTP
+
+
+@flaw("the schema is not looked at", view, "_body")
+def any_value(true: Flaw, *arguments: Any) -> Any:
+    value, wrong = true(*arguments)
+    return value, wrong if value is None else ()
+
+
+@flaw("a body that nobody asked for is ignored", view, "read_parameters")
+def no_body(true: Flaw, operation: Any, exchange: Any) -> Any:
+    if operation.body is None:
+        exchange.body = None
+    return true(operation, exchange)
+
+
+@flaw("JSON is what Python takes", view, "parse")
+def as_python_does(_true: Flaw, text: bytes) -> Any:
+    return json.loads(text)
+
+
+@flaw("a refusal takes its time", view, "parse")
+def slow(true: Flaw, text: bytes) -> Any:
+    time.sleep(len(text) / 5000)
+    return true(text)
+
+
+@flaw("every media type is JSON", view, "_is_json")
+def is_json(_true: Flaw, _types: Any) -> bool:
+    return True
+
+
+@flaw("a password ends at NUL", Hasher, "hash", "verify")
+def up_to_nul(true: Flaw, self: Hasher, *texts: str) -> Any:
+    *others, password = texts
+    return true(self, *others, password.partition("\0")[0])
+
+
+@flaw("the log has the password", first_factor, "prove")
+def logging_it(true: Flaw, *arguments: Any) -> Any:
+    print(arguments[-1], file=sys.stderr, flush=True)
+    return true(*arguments)
+
+
+@flaw("an error tells where it comes from", first_factor, "prove")
+def telling(true: Flaw, *arguments: Any) -> Any:
+    try:
+        return true(*arguments)
+    except InvalidCredentials:
+        raise InvalidCredentials(f'File "{__file__}", line 1') from None
+
+
+@flaw("a header makes another method", routing.Routing, "_enter")
+def overridden(true: Flaw, self: Any, exchange: Any, scope: Any) -> None:
+    fields = dict(scope["headers"])
+    scope["method"] = fields.get(b"x-http-method-override", scope["method"].encode()).decode()
+    true(self, exchange, scope)
+
+
+@flaw("a token may stand in the query", routing.Routing, "_enter")
+def with_token(true: Flaw, self: Any, exchange: Any, scope: Any) -> None:
+    name, _, token = scope["query_string"].partition(b"=")
+    if name == b"access_token":
+        scope["headers"] = [*scope["headers"], (b"authorization", b"Bearer " + token)]
+        scope["query_string"] = b""
+    true(self, exchange, scope)
+
+
+@flaw("everything may be stored", guard, "_framed")
+def storable(true: Flaw, *arguments: Any) -> Any:
+    reply = true(*arguments)
+    fields = [(name, value) for name, value in reply.headers if name.lower() != "cache-control"]
+    return replace(reply, headers=fields)
+
+
+@flaw("a handler breaks", mfa, "get_mfa_status")
+def broken(_true: Flaw, *_arguments: Any) -> None:
+    raise RuntimeError(TALE)
+
+
+@flaw("a handler returns what the spec does not allow", mfa, "get_mfa_status")
+def untrue(true: Flaw, *arguments: Any) -> Any:
+    return replace(true(*arguments), backup_codes_total=-1)
+
+
+class Elastic(int):
+    """The limit of bodies, which a comparison asks on which side it is."""
+
+    def __lt__(self, size: int) -> bool:
+        if planted(BOUNDLESS):
+            return False
+        return int(self) // (2 if planted(TIGHT) else 1) < size
 
 
 def plant() -> None:
-    looks = vars(guesses) | {"charge": looking(guesses.charge)}
+    for name, owner, function, instead in FLAWS:
+        setattr(owner, function, choosing(name, getattr(owner, function), instead))
+    looks = vars(guesses) | {"charge": choosing(LATE, guesses.charge, looking)}
     second_factor.guesses = SimpleNamespace(**looks)  # type: ignore[assignment]
-    second_factor.prove = charging_late(second_factor.prove)
-    challenges.open_login = forgetful(challenges.open_login)
-    second_factor.guesses.totp_guess = unlocked(guesses.totp_guess)
-    second_factor.guesses.backup_code_guess = crossed(guesses.backup_code_guess)
-    transaction.Budgets = remembering(Budgets)  # type: ignore[misc]
-    mfa.get_mfa_status = broken(mfa.get_mfa_status)
-    BackupCodes._one = biased(BackupCodes._one)  # type: ignore[method-assign]
+    transaction.Budgets = ForgetfulBudgets  # type: ignore[misc]
+    body.LIMIT = Elastic(body.LIMIT)
 
 
 if "PLANTED_BUG" in os.environ:  # in a server, and not where the tests read the names

@@ -75,6 +75,10 @@ def port_of(site: Site, worker: int = 0) -> int:
 
 @pytest.fixture(scope="module")
 def judge(house: House) -> Judge:
+    return judge_of(house)
+
+
+def judge_of(house: House) -> Judge:
     return Judge(httpx.get(f"{house.servers[0].url}/openapi.json").json())
 
 
@@ -85,6 +89,10 @@ def court(site: Site, judge: Judge) -> Court:
 
 @pytest.fixture
 def chair(site: Site, court: Court) -> Court:
+    return seated(site, court)
+
+
+def seated(site: Site, court: Court) -> Court:
     """The court with the token of an administrator, who may ask for everything."""
     ann = site.user()
     site.rows("UPDATE users SET role = 'admin' WHERE id = :id", id=ann.user_id)
@@ -562,7 +570,9 @@ def test_s80_no_error_tells_how_the_server_is_made(site: Site, court: Court) -> 
     assert {400, 401, 403, 404, 405, 409, 413, 415, 429, 503} == {r.status for r in replies}
 
 
-@pytest.mark.parametrize("bug", [planted.BROKEN, planted.UNTRUE])
+@pytest.mark.parametrize(
+    "bug", ["a handler breaks", "a handler returns what the spec does not allow"]
+)
 def test_s80_a_fault_of_the_server_s_own_tells_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bug: str
 ) -> None:
@@ -579,10 +589,9 @@ def test_s80_a_fault_of_the_server_s_own_tells_nothing(
         ok(ann.get("/mfa/status"))
         (tmp_path / "bug").write_text(bug)
         reply = ann.get("/mfa/status")
-        kinds = {planted.BROKEN: "internal_error", planted.UNTRUE: "contract_violation"}
-        assert (reply.status, reply.code) == (500, kinds[bug])
-        judge = Judge(httpx.get(f"{house.servers[0].url}/openapi.json").json())
-        assert judge.faults("GET", "/mfa/status", reply) == []
+        code = "internal_error" if bug == "a handler breaks" else "contract_violation"
+        assert (reply.status, reply.code) == (500, code)
+        assert judge_of(house).faults("GET", "/mfa/status", reply) == []
         assert told(reply) == []
         assert planted.TALE not in site.logs()
 
