@@ -185,7 +185,7 @@ class Person:
 
     def act(self, turn: int) -> None:
         """What people do: mostly they look at something; now and then they prove who they are."""
-        if time.monotonic() - self.renewed > RENEWED:
+        if self.is_due():
             self.refresh()
         elif turn % 40 == 1:
             self.sign_in()
@@ -193,6 +193,16 @@ class Person:
             self.enrol()
         else:
             self._well(self.account.get("/auth/session"))
+
+    def is_due(self) -> bool:
+        return time.monotonic() - self.renewed > RENEWED
+
+    def enrol_again(self) -> None:
+        """Nothing but new phones, on a token that lives."""
+        if self.is_due():
+            self.refresh()
+        else:
+            self.enrol()
 
     def sign_in(self) -> None:
         """With the phone where it has a code to spare, else with a backup code.

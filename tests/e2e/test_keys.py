@@ -15,7 +15,7 @@ import pytest
 
 from server import keys
 from storage import migrate
-from tests.e2e.planted_keys import BLIND, HASTY
+from tests.e2e.planted_keys import BLIND, HASTY, SELDOM
 from tests.e2e.rotation import Person, held, under_one_act, under_rotation
 from tests.e2e.test_cli import call, succeeded
 from tests.storage import databases
@@ -67,22 +67,30 @@ def test_a_worker_that_does_not_look_for_an_unknown_key_is_noticed(tmp_path: Pat
         tmp_path,
         sqlite_in(tmp_path),
         "encryption",
-        Person.enrol,
-        *(1.5, 12),
+        Person.enrol_again,
+        *(5, 6),
         PLANTED,
         PLANTED_KEYS=BLIND,
     )
     assert any("/mfa/verify: 503" in line for line in wrong), wrong
 
 
-def test_nothing_is_noticed_where_nothing_is_planted(tmp_path: Path) -> None:
-    for kind, act in (("encryption", Person.enrol), ("signing", Person.refresh)):
-        folder = tmp_path / kind
-        folder.mkdir()
-        wrong = under_one_act(
-            folder, sqlite_in(folder), kind, act, *(1.5, 5), PLANTED, PLANTED_KEYS=""
-        )
-        assert wrong == []
+def test_a_worker_that_is_behind_looks_when_it_meets_an_unknown_key(tmp_path: Path) -> None:
+    wrong = under_one_act(
+        tmp_path,
+        sqlite_in(tmp_path),
+        "encryption",
+        Person.enrol_again,
+        *(5, 4),
+        PLANTED,
+        PLANTED_KEYS=SELDOM,
+    )
+    assert wrong == []
+
+
+def test_keys_that_sign_in_their_turn_are_known_to_whoever_verifies(tmp_path: Path) -> None:
+    url = sqlite_in(tmp_path)
+    assert under_one_act(tmp_path, url, "signing", Person.refresh, *(2, 5)) == []
 
 
 # -- keys that are not there -----------------------------------------------------------------
