@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from ipaddress import ip_network
@@ -243,6 +245,36 @@ def test_silence_is_logged_once_and_so_is_its_end(
     tell(redis.url, story)
     assert caplog.text.count("flood_store_silent") == 1
     assert caplog.text.count("flood_store_answers") == 1
+
+
+@contextmanager
+def trickling() -> Iterator[str]:
+    """The URL of a server whose first reply comes byte by byte and never ends."""
+    over = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        line, _ = listener.accept()
+        with line, suppress(OSError):
+            line.sendall(b"+")
+            while not over.wait(0.1):
+                line.sendall(b"a")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        yield f"redis://127.0.0.1:{listener.getsockname()[1]}"
+        over.set()
+        thread.join()
+
+
+def test_a_reply_that_never_ends_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flood, "REDIS_SECONDS", 1.0)
+
+    async def story(store: Flood) -> None:
+        await refused_within(store, 1.9)  # the client by itself tries twice
+
+    with trickling() as url:
+        tell(url, story)
 
 
 # -- in an application -------------------------------------------------------------------------
