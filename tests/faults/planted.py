@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from server import entry
+from server import entry, http, serve
 from storage import postgresql, store
 from storage.migrate import head
 from storage.repositories.sessions import Sessions
@@ -25,7 +25,8 @@ LOST = "a lost commit is taken for done"
 UNWAITED = "commits are not waited for"
 HELPERS = "every helper commits"
 EXACT = "only the very revision is served"
-BUGS = (LOST, UNWAITED, HELPERS, EXACT)
+HURRIED = "who is in flight is dropped"
+ENDLESS = "a header may take for ever"
 
 
 def planted(bug: str) -> bool:
@@ -86,6 +87,10 @@ if "PLANTED_BUG" in os.environ:  # in a server, and not where the tests read the
         postgresql._SESSION["synchronous_commit"] = "off"
     if planted(EXACT):
         store.serves = lambda revision: revision == head()
+    if planted(HURRIED):
+        serve.GRACE = 0
+    if planted(ENDLESS):
+        http.HEADER_SECONDS = 600.0
 
 if __name__ == "__main__":
     entry.main()
