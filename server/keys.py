@@ -115,7 +115,7 @@ def made_at(key_id: str) -> datetime:
     try:
         return datetime.strptime(key_id.partition("-")[0], _TIME).replace(tzinfo=UTC)
     except ValueError:
-        raise KeyDirectoryError("a key's name does not say when the key was made") from None
+        raise KeyDirectoryError(f"{key_id}: does not say when the key was made") from None
 
 
 def listing(folder: Path) -> list[tuple[str, str, bool]]:

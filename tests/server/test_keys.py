@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,10 @@ def secret_file(folder: Path) -> Path:
 
 def test_a_first_start_makes_one_key_of_each_kind(folder: Path) -> None:
     ring = keys.load(folder)
-    assert [len(ring.signing), len(ring.encryption), len(ring.pepper)] == [1, 1, 1]
-    assert {len(key) for key in [*ring.encryption.values(), *ring.pepper.values()]} == {32}
+    assert [len(getattr(ring, kind)) for kind in keys.KINDS] == [1, 1, 1, 1]
+    secrets = [*ring.encryption.values(), *ring.pepper.values(), *ring.audit.values()]
+    assert {len(key) for key in secrets} == {32}
+    assert len(set(secrets)) == 3
 
 
 def test_a_second_start_makes_none(folder: Path) -> None:
@@ -100,4 +103,49 @@ def test_a_signing_key_of_another_curve_is_refused(folder: Path) -> None:
         )
     )
     with pytest.raises(keys.KeyDirectoryError, match="P-256"):
+        keys.load(folder)
+
+
+@pytest.mark.parametrize("kind", keys.KINDS)
+def test_a_key_has_no_name_before_it_is_whole(
+    folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads the directory at any moment reads whole keys, and a kill leaves no half one."""
+    before, looks = keys.listing(folder), []
+    write = keys._write
+
+    def slowly(path: Path, content: bytes) -> None:
+        write(path, content[:9])
+        looks.append(keys.load(folder))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(keys, "_write", slowly)
+    with pytest.raises(KeyboardInterrupt):
+        keys.make(folder, kind)
+    assert len(looks) == 1
+    assert keys.listing(folder) == before
+    monkeypatch.setattr(keys, "_write", write)
+    new = keys.make(folder, kind)
+    assert keys.ids(folder, kind)[-1] == new
+    keys.load(folder)
+    assert not list(folder.glob(".new-*"))
+
+
+def test_an_id_says_when_its_key_was_made(folder: Path) -> None:
+    made = datetime.now(UTC) + timedelta(days=1)
+    assert keys.made_at(keys.make(folder, "signing", made)) == made
+
+
+def test_a_new_key_is_the_newest_though_a_clock_was_ahead(folder: Path) -> None:
+    ahead = keys.make(folder, "pepper", datetime.now(UTC) + timedelta(days=1))
+    new = keys.make(folder, "pepper")
+    assert keys.ids(folder, "pepper")[-2:] == [ahead, new]
+    assert keys.made_at(new) == keys.made_at(ahead) + timedelta(microseconds=1)
+
+
+@pytest.mark.parametrize("kind", keys.KINDS)
+def test_a_key_whose_name_does_not_say_when_it_was_made_is_refused(folder: Path, kind: str) -> None:
+    (path,) = folder.glob(f"{kind}-*")
+    path.rename(path.with_stem(f"{kind}-2027"))
+    with pytest.raises(keys.KeyDirectoryError, match="does not say when"):
         keys.load(folder)
