@@ -102,8 +102,8 @@ class Siege:
             thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if any(_):
+    def __exit__(self, failure: object, *_: object) -> None:
+        if failure is not None:
             self.faults.append("the test has failed")
         for thread in self.threads:
             thread.join()

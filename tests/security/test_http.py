@@ -6,6 +6,7 @@ import json
 import re
 import secrets
 import sqlite3
+import subprocess
 import sys
 import threading
 import uuid
@@ -305,9 +306,9 @@ def test_s76_forms_and_xml_are_no_way_in(site: Site, court: Court) -> None:
     ann.sign_in()
 
 
-def resident(site: Site) -> float:
-    """Megabytes that the first worker has in memory."""
-    path = Path(f"/proc/{site.server(0).process.pid}/status")
+def resident(process: int) -> float:
+    """Megabytes that a process has in memory."""
+    path = Path(f"/proc/{process}/status")
     line = next(x for x in path.read_text().splitlines() if x.startswith("VmRSS"))
     return int(line.split()[1]) / 1024
 
@@ -343,20 +344,39 @@ def test_s77_a_flood_is_refused_before_it_is_read(site: Site, judge: Judge, name
     """Huge and endless bodies and headers are a 413 or 400 while they still come, and add less
     than 50 MB to the worker. 20 MB at most are offered; a client that reads gets its answer."""
     start, piece, statuses = FLOODS[name]
-    before = resident(site)
+    process = site.server(0).process.pid
+    before = resident(process)
     with Connection(port_of(site)) as connection:
         connection.send(start)
         sender = threading.Thread(target=offer, args=(connection, piece))
         sender.start()
         answer = connection.answer("POST")
-        grown = resident(site) - before
+        grown = resident(process) - before
         connection.finish_sending()
         sender.join()
     assert answer is not None
     assert answer.status in statuses
     assert answer.closing
-    assert max(grown, resident(site) - before) < MOST_GROWTH
+    assert max(grown, resident(process) - before) < MOST_GROWTH
     still_served(site)
+
+
+def test_what_a_process_holds_is_seen() -> None:
+    code = (
+        "import sys; print(flush=True); input(); x = b'x' * 60_000_000; print(flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdout.readline()
+        before = resident(process.pid)
+        process.stdin.write("\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        assert resident(process.pid) - before > MOST_GROWTH
+        process.stdin.write("\n")
 
 
 def offer(connection: Connection, piece: bytes) -> None:
