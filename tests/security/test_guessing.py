@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
 
 import httpx
 import pytest
 
+from tests.e2e.wire import Line, api_over
 from tests.security.doors import (
     ACCOUNT_FREE,
     FREE,
@@ -364,26 +366,31 @@ def newest_event(site: Site) -> int:
     return int(rows[0]["number"] or 0)
 
 
+@contextmanager
+def stranger_at(site: Site, number: int) -> Iterator[Api]:
+    """A client at an address that nobody has used, on one connection to one worker."""
+    with Line(site.server(number % site.workers), fresh_address()) as line:
+        yield api_over(line)
+
+
 def flood_of_wrong_passwords(site: Site, username: str) -> Counter[str]:
     """A thousand wrong passwords, ten from each of a hundred addresses; the codes of refusal."""
     codes: Counter[str] = Counter()
-    for _ in range(100):
-        view = Site(site.house)
-        codes.update(reply.code for reply in wrong_passwords(view.api(), username, PASSWORD_FREE))
-        view.close()
+    for number in range(100):
+        with stranger_at(site, number) as api:
+            codes.update(reply.code for reply in wrong_passwords(api, username, PASSWORD_FREE))
     return codes
 
 
 def guess_on(site: Site, username: str, rounds: int = 6) -> None:
     """More wrong passwords, each from another address and once the delay is over."""
     for number in range(rounds):
-        api = site.api(address=fresh_address())
-        seconds = delayed(
-            try_password(api, username, "wrong", {}), "password", LONGEST_PASSWORD_DELAY
-        )
-        assert seconds == min(30 * 2**number, LONGEST_PASSWORD_DELAY)
-        site.clock.advance(seconds=seconds)
-        refused(try_password(api, username, "wrong", {}), "invalid_credentials")
+        with stranger_at(site, number) as api:
+            reply = try_password(api, username, "wrong", {})
+            seconds = delayed(reply, "password", LONGEST_PASSWORD_DELAY)
+            assert seconds == min(30 * 2**number, LONGEST_PASSWORD_DELAY)
+            site.clock.advance(seconds=seconds)
+            refused(try_password(api, username, "wrong", {}), "invalid_credentials")
 
 
 def test_s35_strangers_guesses_keep_the_owner_out_for_seconds_only(site: Site) -> None:
