@@ -60,8 +60,11 @@ class Flood:
         return Limit(self, policy, self._store)
 
     async def ping(self) -> None:
-        """Raises Unavailable where the store of the buckets does not answer."""
-        await self.ask(self._store.exists(f"{KEYS}:ping"))
+        """Raises Unavailable where the store of the buckets does not answer.
+
+        It writes, as each count does: a Redis that is full or a replica answers who only reads.
+        """
+        await self.ask(self._store.set(f"{KEYS}:ping", 1, 1))
 
     async def close(self) -> None:
         """Give the connections back."""
@@ -77,7 +80,8 @@ class Flood:
             async with asyncio.timeout(REDIS_SECONDS):
                 answer = await question
         except (StoreUnavailableError, OSError) as error:  # TimeoutError is an OSError
-            self._note(answering=False, reason=type(error.__cause__ or error).__name__)
+            told = error.__cause__ if isinstance(error, StoreUnavailableError) else error
+            self._note(answering=False, reason=type(told).__name__)
             raise Unavailable(SILENT) from error
         self._note(answering=True)
         return answer

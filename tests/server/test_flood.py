@@ -228,6 +228,30 @@ def test_a_silent_redis_is_a_503_in_bounded_time_and_heals(redis: Redis, manner:
     tell(redis.url, story)
 
 
+@pytest.mark.parametrize(
+    ("break_it", "mend_it"),
+    [
+        ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"),
+        ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"),
+    ],
+)
+def test_a_redis_that_takes_no_writes_is_as_good_as_silent(
+    redis: Redis, break_it: str, mend_it: str
+) -> None:
+    async def story(store: Flood) -> None:
+        redis.ask(break_it)
+        try:
+            await refused_within(store, 2)
+            with pytest.raises(Unavailable):
+                await store.ping()
+        finally:
+            redis.ask(mend_it)
+        await store.ping()
+        await store.limit(SMALL).take("192.0.2.4")
+
+    tell(redis.url, story)
+
+
 def test_silence_is_logged_once_and_so_is_its_end(
     redis: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -244,6 +268,7 @@ def test_silence_is_logged_once_and_so_is_its_end(
 
     tell(redis.url, story)
     assert caplog.text.count("flood_store_silent") == 1
+    assert "TimeoutError" in caplog.text
     assert caplog.text.count("flood_store_answers") == 1
 
 
