@@ -132,13 +132,17 @@ def _delaying(value: dict[str, Any]) -> frozenset[str]:
     return frozenset({"429"} if any("free" in budget for budget in value.values()) else ())
 
 
-def _read_rate_limit(value: dict[str, Any]) -> FloodPolicy:
-    address = value["address"]
+def _read_flood(value: dict[str, Any]) -> FloodPolicy:
     return FloodPolicy(
-        rate=address["rate"],
-        per=_member(address, "per", duration),
-        burst=address["burst"],
+        rate=value["rate"],
+        per=_member(value, "per", duration),
+        burst=value["burst"],
     )
+
+
+def _read_rate_limit(value: dict[str, Any]) -> FloodPolicy:
+    policy: FloodPolicy = _member(value, "address", _read_flood)
+    return policy
 
 
 def _read_totp(value: dict[str, Any]) -> TotpParameters:
@@ -326,21 +330,22 @@ def _refuse_idle_extensions(contract: Contract) -> None:
 def _refuse_unnamed_events(contract: Contract) -> None:
     """What changes something leaves an event behind, and what only reads leaves none."""
     faults = [
-        error(contract.bundle.where(operation.pointer, key=True), sentence)
+        error(contract.bundle.where(pointer, key=True), sentence)
         for operation in contract.operations.values()
-        if (sentence := _misnamed_event(operation))
+        for pointer, sentence in _misnamed_event(operation)
     ]
     if faults:
         raise SpecError(in_order(faults))
 
 
-def _misnamed_event(operation: Operation) -> str | None:
+def _misnamed_event(operation: Operation) -> Iterator[tuple[str, str]]:
     named, reads = AUDIT.name in operation.extensions, operation.method == "GET"
     if named and reads:
-        return f'{operation.id} only reads: its "{AUDIT.name}" would never be written'
-    if not named and not reads:
-        return f'{operation.id} changes something and names no event in "{AUDIT.name}"'
-    return None
+        sentence = f'{operation.id} only reads: its "{AUDIT.name}" would never be written'
+        yield f"{operation.pointer}/{AUDIT.name}", sentence
+    elif not named and not reads:
+        sentence = f'{operation.id} changes something and names no event in "{AUDIT.name}"'
+        yield operation.pointer, sentence
 
 
 def _refuse_unfit_patterns(policies: Policies, schemas: _Schemas) -> None:

@@ -93,6 +93,8 @@ def test_a_mistaken_link_is_told_where_it_stands(spec: Path) -> None:
         ("schemas/auth.yaml", "  x-ttl: PT24H\n", "  x-ttl: P3000000D\n", "at most 3650 days"),
         ("schemas/auth.yaml", "  x-ttl: PT24H\n", "  x-ttl: P9999999999D\n", "at most 3650 days"),
         ("components/policies.yaml", "max-delay: PT1H", "max-delay: P4000000D", "at most 3650"),
+        ("components/policies.yaml", "per: PT1S", "per: PT0S", "longer than nothing"),
+        ("components/policies.yaml", "per: PT1S", "per: P3651D", "at most 3650"),
     ],
 )
 def test_a_policy_that_cannot_be_kept_to_is_refused(
@@ -119,6 +121,25 @@ def test_budgets_that_no_handler_would_charge_are_refused_where_they_stand(spec:
     assert lines == [
         f'spec/paths/mfa.yaml:{line}:5: error: "x-attempts" has no effect:'
         ' the handler of getMFAStatus takes no "policy"'
+    ]
+
+
+def test_what_changes_something_names_its_event(spec: Path) -> None:
+    lines = edited(spec, "paths/mfa.yaml", "    x-audit: mfa.setup\n", "")
+    line = line_of(spec, "paths/mfa.yaml", "post:")
+    assert lines == [
+        f"spec/paths/mfa.yaml:{line}:3: error: setupMFA changes something"
+        ' and names no event in "x-audit"'
+    ]
+
+
+def test_what_only_reads_names_no_event(spec: Path) -> None:
+    operation = "    operationId: getMFAStatus\n"
+    lines = edited(spec, "paths/mfa.yaml", operation, f"    x-audit: mfa.status\n{operation}")
+    line = line_of(spec, "paths/mfa.yaml", "x-audit: mfa.status")
+    assert lines == [
+        f"spec/paths/mfa.yaml:{line}:5: error: getMFAStatus only reads:"
+        ' its "x-audit" would never be written'
     ]
 
 
