@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote_to_bytes
 from connexion.middleware.abstract import SpecMiddleware
 
 from contract.asgi import App, Receive, Scope, Send, exchange_of
+from contract.body import announces_body
 from contract.compile import Contract
 from contract.operation import Operation
 from contract.replies import Refused, Reply
@@ -128,7 +129,7 @@ class Routing(SpecMiddleware):  # type: ignore[misc] # Connexion carries no type
                 _only(scope["method"], ", ".join(_READ_ONLY), _READ_ONLY[:2])
                 exchange.exempt = True
         except Refused as refused:
-            exchange.unread = _has_body(scope)
+            exchange.unread = announces_body(Headers(scope["headers"]))
             exchange.reply = _answer(refused, exchange.request_id)
             return
         await (page or self._app)(scope, receive, send)
@@ -161,13 +162,6 @@ def _answer(refused: Refused, request_id: str) -> Reply:
     if refused.status == 204:
         return Reply(204, list(refused.headers.items()))
     return refused.reply(request_id)
-
-
-def _has_body(scope: Scope) -> bool:
-    return any(
-        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
-        for name, value in scope["headers"]
-    )
 
 
 def _request(scope: Scope, request_id: str, operation: Operation) -> Request:
