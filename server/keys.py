@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -169,7 +170,9 @@ def _read(path: Path) -> bytes:
 def _read_signing(path: Path) -> ec.EllipticCurvePrivateKey:
     try:
         key = serialization.load_pem_private_key(_read(path), password=None)
-    except ValueError:
+    except TypeError:
+        raise KeyDirectoryError(f"{path}: encrypted; a server has no password for it") from None
+    except (ValueError, UnsupportedAlgorithm):
         raise KeyDirectoryError(f"{path}: not a PEM private key") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
         raise KeyDirectoryError(f"{path}: not an EC P-256 key (ES256, RFC 7518 section 3.4)")

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from server import keys
 
@@ -90,20 +92,28 @@ def test_a_folder_that_others_can_write_to_is_refused(folder: Path) -> None:
         keys.load(folder)
 
 
-def test_a_signing_key_of_another_curve_is_refused(folder: Path) -> None:
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    path = next(folder.glob("signing-*.pem"))
-    path.write_bytes(
-        ec.generate_private_key(ec.SECP384R1()).private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    with pytest.raises(keys.KeyDirectoryError, match="P-256"):
+@pytest.mark.parametrize(
+    ("curve", "encryption", "rule"),
+    [
+        (ec.SECP384R1(), serialization.NoEncryption(), "P-256"),
+        (ec.SECP256R1(), serialization.BestAvailableEncryption(b"a"), "encrypted"),
+        (ec.SECP256R1(), serialization.NoEncryption(), None),
+    ],
+)
+def test_a_signing_key_is_one_of_its_curve_that_can_be_read(
+    folder: Path,
+    curve: ec.EllipticCurve,
+    encryption: serialization.KeySerializationEncryption,
+    rule: str | None,
+) -> None:
+    key = ec.generate_private_key(curve)
+    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    next(folder.glob("signing-*.pem")).write_bytes(key.private_bytes(encoding, form, encryption))
+    if rule is None:
         keys.load(folder)
+    else:
+        with pytest.raises(keys.KeyDirectoryError, match=rule):
+            keys.load(folder)
 
 
 @pytest.mark.parametrize("kind", keys.KINDS)
