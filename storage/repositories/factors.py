@@ -53,6 +53,13 @@ _RESEAL = (
 )
 _DROP_ALL = delete(factors).where(_OF_USER)
 
+# Whoever re-encrypts holds many factors, taken in the order of their ids; whoever needs both of a
+# user takes them in the same order, or the two could wait for each other.
+_IN_ORDER = select(factors.c.id).order_by(factors.c.id).with_for_update()
+_OWNER = select(factors.c.user_id).where(_BY_ID).scalar_subquery()
+_LOCK_ALL = _IN_ORDER.where(_OF_USER)
+_LOCK_WITH_OTHERS = _IN_ORDER.where(factors.c.user_id == _OWNER)
+
 
 class Factors(Repository):
     __slots__ = ()
@@ -76,6 +83,7 @@ class Factors(Repository):
 
     def activate(self, factor_id: str, step: int, now: datetime) -> bool:
         values = {"of_factor": factor_id, "step": step, "now": now}
+        self._first(_LOCK_WITH_OTHERS, {"of_factor": factor_id})
         user_id = self._scalar(_LOCK_PENDING, values)
         if user_id is None:
             return False
@@ -92,4 +100,5 @@ class Factors(Repository):
         return self._changed_one(_RESEAL, {"of_factor": factor_id, "old": old, "new": new})
 
     def delete_all(self, user_id: str) -> int:
+        self._first(_LOCK_ALL, {"of_user": user_id})
         return self._change(_DROP_ALL, {"of_user": user_id})

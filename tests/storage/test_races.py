@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +28,36 @@ def test_of_sixteen_threads_one_wins(store: SqlStore, contest: str) -> None:
     for _ in range(ROUNDS):
         arguments = races.prepare(store, contest)
         assert races.race(races.attempt(store, contest, arguments)) == 1
+
+
+@pytest.mark.parametrize("active_first", [True, False])
+@pytest.mark.parametrize("act", ["activation", "removal"])
+def test_who_needs_both_factors_of_a_user_and_who_re_encrypts_never_wait_for_each_other(
+    store: SqlStore, act: str, active_first: bool
+) -> None:
+    ids = sorted(rows.new_id() for _ in range(2))
+    active, pending = ids if active_first else reversed(ids)
+    user = rows.stored_user(store)
+    with store.write() as tx:
+        for factor in (rows.a_factor(user, id=active), rows.a_factor(user, id=pending)):
+            tx.factors.put_pending(factor, rows.a_set(factor), rows.digests(1))
+            assert factor.id == pending or tx.factors.activate(active, 1, NOW)
+        tx.commit()
+    change = races.changing(
+        store,
+        (lambda tx: tx.factors.activate(pending, 1, NOW))
+        if act == "activation"
+        else (lambda tx: tx.factors.delete_all(user.id) == 2),
+    )
+    with ThreadPoolExecutor(1) as pool:
+        with store.write() as tx:
+            assert tx.factors.reseal(ids[0], "sealed", "anew")
+            changed = pool.submit(change)
+            with pytest.raises(TimeoutError):
+                changed.result(0.3)
+            assert tx.factors.reseal(ids[1], "sealed", "anew")
+            tx.commit()
+        assert changed.result(10)
 
 
 @contextmanager
