@@ -9,7 +9,7 @@ password are the spec's to say and the caller's to check.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from domain import guesses, sessions, usernames
@@ -118,12 +118,6 @@ def make_user(
         trail.record(services, tx)
         tx.commit()
     return RegisteredUser(user.id, user.username)
-
-
-def list_users(services: Services) -> Sequence[User]:
-    """All users with what is known of them, in the order of creation."""
-    with services.store.read() as tx:
-        return tx.users.list()
 
 
 def find(services: Services, username: str) -> User:

@@ -175,11 +175,16 @@ def _prove_password(
 def _prove_code(
     services: Services, session: Session, code: str, proof: PasswordProof, policy: OperationPolicy
 ) -> CodeProof:
-    """The password was right, so its budget is cleared whatever becomes of the code."""
-    now = services.clock.now()
+    """The password was right, so its budget is cleared whatever becomes of the code.
+
+    Hence two transactions: what refuses the code rolls its own back.
+    """
     with services.store.write() as tx:
         first_factor.confirm(tx, proof)
         guesses.clear(tx, proof.guesses)
+        tx.commit()
+    now = services.clock.now()
+    with services.store.write() as tx:
         factor = _active(tx, session)
         admitted = second_factor.admit(services, tx, factor, code, policy.attempts, now)
         tx.commit()

@@ -55,9 +55,6 @@ class Users(Protocol):
     def by_key(self, username_key: str) -> User | None:
         """The user with this username key, active or not."""
 
-    def list(self) -> Sequence[User]:
-        """All users in the order of creation."""
-
     def set_password(self, user_id: str, old_hash: str, new_hash: str) -> bool:
         """Replace the hash where it is still ``old_hash``."""
 

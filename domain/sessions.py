@@ -94,8 +94,9 @@ def open_session(
         user_agent=client.user_agent and client.user_agent[:USER_AGENT_LENGTH],
         role=user.role,
     )
+    # Room first: by a clock that was put back the new one would be the longest unused.
+    tx.sessions.evict(user.id, services.policies.most_sessions - 1, now)
     tx.sessions.add(session)
-    tx.sessions.evict(user.id, services.policies.most_sessions, now)
     return issue(services, tx, session, now)
 
 

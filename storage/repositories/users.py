@@ -10,7 +10,6 @@ from domain.records import Account, User
 from storage.models import factors, users
 from storage.repositories.base import Repository, columns_of, per_engine, values_of
 
-_ALL = select(*columns_of(users, User)).order_by(users.c.created_at, users.c.number)
 _BY_ID = select(*columns_of(users, User)).where(users.c.id == bindparam("user_id"))
 # NO KEY: keeps other acts on the account out, and not the rows that merely refer to it.
 _LOCK = _BY_ID.with_for_update(key_share=True)
@@ -71,9 +70,6 @@ class Users(Repository):
 
     def by_key(self, username_key: str) -> User | None:
         return self._one(User, _BY_KEY, {"username_key": username_key})
-
-    def list(self) -> Sequence[User]:
-        return self._many(User, _ALL, {})
 
     def set_password(self, user_id: str, old_hash: str, new_hash: str) -> bool:
         return self._changed_one(

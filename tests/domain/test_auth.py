@@ -150,10 +150,10 @@ def test_the_same_work_is_done_for_everybody(
 def test_a_stale_hash_is_renewed_at_sign_in(services: Services, bob: Person) -> None:
     stronger = replace(services, passwords=Passwords(2, time_cost=2, memory_cost=16, parallelism=1))
     replace(bob, services=stronger).sign_in()
-    stored = accounts.list_users(services)[0].password_hash
+    stored = accounts.find(services, bob.username).password_hash
     assert "m=16,t=2" in stored
     replace(bob, services=stronger).sign_in()
-    assert accounts.list_users(services)[0].password_hash == stored
+    assert accounts.find(services, bob.username).password_hash == stored
 
 
 # Password guesses ----------------------------------------------------------------------------
@@ -726,6 +726,17 @@ def test_sessions_beyond_what_the_spec_allows_end_the_longest_unused_first(
         second.refresh()
 
 
+@pytest.mark.parametrize("most", [1, 2])
+def test_the_newest_session_stays_though_the_clock_was_put_back(
+    services: Services, bob: Person, clock: SettableClock, most: int
+) -> None:
+    few = replace(bob, services=replace(services, policies=replace(POLICIES, most_sessions=most)))
+    few.sign_in()
+    clock.advance(minutes=-1)
+    few.sign_in()
+    assert len(auth.list_sessions(few.services, few.session()).sessions) == most
+
+
 def test_no_more_sessions_are_shown_than_the_spec_allows_now(
     services: Services, bob: Person
 ) -> None:
@@ -877,7 +888,7 @@ def test_an_unknown_account_is_not_found(services: Services, act: object) -> Non
 
 def test_accounts_are_listed_in_the_order_of_creation(services: Services, person: Make) -> None:
     made = [person().username for _ in range(3)]
-    assert [user.username for user in accounts.list_users(services)] == made
+    assert [user.username for user in accounts.list_accounts(services)] == made
 
 
 # What was read may have changed by the time of the spend -----------------------------------------

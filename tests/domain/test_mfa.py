@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -444,6 +445,33 @@ def test_a_right_password_clears_its_budget_even_where_the_code_is_wrong(ann: Pe
             ann.disable(ann.wrong_code())
 
 
+def test_a_right_password_clears_its_budget_though_the_code_s_closes_meanwhile(
+    ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(9):
+        with pytest.raises(InvalidCredentials):
+            ann.disable(ann.wrong_code(), "wrong")
+    prove = mfa._prove_password
+
+    def overtaken(*arguments: Any) -> Any:
+        proof = prove(*arguments)
+        with ann.services.store.write() as tx:
+            key = guesses.totp_key(ann.session().user_id)
+            assert all(tx.budgets.charge(key, seen, ann.clock.now()) for seen in range(5))
+            tx.commit()
+        return proof
+
+    monkeypatch.setattr(mfa, "_prove_password", overtaken)
+    with pytest.raises(TooManyAttempts) as caught:
+        ann.disable(ann.next_code())
+    assert '"totp"' in caught.value.headers["RateLimit"]
+    monkeypatch.undo()
+    for _ in range(9):
+        with pytest.raises(InvalidCredentials):
+            ann.disable(ann.codes[0], "wrong")
+    ann.disable(ann.codes[0])
+
+
 def test_a_locked_factor_disables_by_backup_code_alone(ann: Person) -> None:
     with ann.services.store.write() as tx:
         key = guesses.totp_key(ann.session().user_id)
@@ -461,7 +489,7 @@ def test_a_stale_password_hash_does_not_stand_in_the_way(ann: Person) -> None:
         ann.services, passwords=Passwords(2, time_cost=2, memory_cost=16, parallelism=1)
     )
     replace(ann, services=stronger).disable(ann.code())
-    assert "t=2" in accounts.list_users(ann.services)[0].password_hash
+    assert "t=2" in accounts.find(ann.services, ann.username).password_hash
 
 
 # Backup codes ----------------------------------------------------------------------------------
@@ -555,7 +583,7 @@ def test_the_status_tells_when_a_factor_was_last_used(ann: Person, clock: Settab
 
 
 def sealed(services: Services) -> str:
-    user = accounts.list_users(services)[0]
+    user = next(accounts.list_accounts(services))
     with services.store.read() as tx:
         factor = tx.factors.active(user.id)
     assert factor is not None
