@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import ModuleType
@@ -46,6 +46,7 @@ def create_app(
     observe: Observer | None = None,
     lifespan: Lifespan | None = None,
     gate: Gate | None = None,
+    aside: Collection[str] = (),
     around: Around | None = None,
 ) -> ContractApp:
     """An ASGI application that serves a spec, given by its root file or compiled already.
@@ -54,11 +55,12 @@ def create_app(
     `handler(services, **what its signature names)`: `body`, declared parameters, `session` (what
     `authenticate` returned) and the names in `context`. `docs` makes pages, by exact path, from
     the bundled document; they are not held against the spec. `gate` is asked about each request
-    that has an operation, before its body is read. `around` stands outside the guard and is for
-    what no spec speaks of. Raises SpecError with every error.
+    that has an operation, before its body is read. Operations named in `aside` are served on a few
+    threads of their own. `around` stands outside the guard and is for what no spec speaks of.
+    Raises SpecError with every error.
     """
     contract = spec if isinstance(spec, Contract) else _read(spec, registry)
-    hooks = Hooks(authenticate, context or {}, refusals, gate)
+    hooks = Hooks(authenticate, context or {}, refusals, gate, aside)
     bound = bind(contract, handlers, hooks.context)
     pages = docs(contract.document) if docs else {}
     middlewares: list[Any] = [

@@ -27,7 +27,10 @@ THREADS = 100
 WAITING = 100
 """Requests that may wait for a thread; what comes then is refused at once, with 503."""
 QUICK_THREADS = 4
-"""Threads for operations that declare no 503, which is to say that they depend on nothing."""
+"""Threads for operations that declare no 503, which is to say that they depend on nothing.
+
+As many serve those that stand aside.
+"""
 RETRY, RETRY_SECONDS = "Retry-After", 1
 
 MakeView = Callable[[Any], Callable[..., flask.Response]]
@@ -93,6 +96,8 @@ class ContractFlask(FlaskASGIApp):  # type: ignore[misc] # Connexion carries no 
         self._lane = Lane(THREADS, WAITING)
         # Whether the process lives must not wait behind a flood of password hashes.
         self._quick_lane = Lane(QUICK_THREADS)
+        self._aside = hooks.aside
+        self._side_lane = Lane(QUICK_THREADS, WAITING)
 
     def add_api(self, specification: Any, *, name: str | None = None, **options: Any) -> Any:
         api = ContractApi(specification, make_view=self._make_view, **options)
@@ -131,13 +136,14 @@ class ContractFlask(FlaskASGIApp):  # type: ignore[misc] # Connexion carries no 
 
     def _lane_for(self, exchange: Exchange) -> Lane:
         """The threads that serve a request. Raises Refused (503) where too many wait for one."""
-        rule = rule_for(exchange.rules, 503)
+        rule, operation = rule_for(exchange.rules, 503), exchange.operation
         if rule is None:
             return self._quick_lane
-        if self._lane.full:
+        lane = self._side_lane if operation and operation.id in self._aside else self._lane
+        if lane.full:
             told = {RETRY: str(RETRY_SECONDS)} if RETRY.lower() in rule.headers else {}
             raise Refused(503, "unavailable", told)
-        return self._lane
+        return lane
 
     def _serve(self, exchange: Exchange, scope: Scope) -> Reply:
         started: list[Any] = []

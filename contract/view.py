@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,12 +47,14 @@ class Hooks:
     `authenticate` turns `request.token` into a session or raises one of `refusals`. `context`
     makes further arguments of handlers. `refusals` have `status`, `code`, `message`, `headers`.
     `gate` is asked on the event loop before a body is read or a thread taken, and may raise one.
+    `aside` names operations whose crowd must not take the threads of the others.
     """
 
     authenticate: Callable[[Request, Operation], Any]
     context: Mapping[str, Callable[[Request], Any]]
     refusals: tuple[type[Exception], ...]
     gate: Gate | None = None
+    aside: Collection[str] = ()
 
 
 class View:

@@ -27,7 +27,7 @@ from domain.tokens import AccessTokens
 from server import docs, keys, logs, settings, spec
 from server.client import client_of
 from server.cors import Cors, sent_headers
-from server.flood import Flood, gate
+from server.flood import READINESS, Flood, gate
 from server.housekeeping import keeping_house
 from server.keyring import Custodian, KeyDirectory, SigningRing, rota_of
 from server.settings import Settings
@@ -142,6 +142,8 @@ def create(
         observe=observe,
         lifespan=_closing(services, flood),
         gate=gate(flood, reading.contract.operations, partial(_address, current)),
+        # It asks the database, and no flood limit keeps anybody from asking it.
+        aside={READINESS},
         around=_cors(current, reading),
     )
     application.services = services

@@ -16,14 +16,19 @@ from pathlib import Path
 import httpx
 import pytest
 
+from contract.bridge import QUICK_THREADS, THREADS, WAITING
 from contract.request import Headers, Request
+from domain import meta
 from domain.errors import TooManyAttempts, TooManyRequests, Unavailable
 from domain.policy import FloodPolicy
+from domain.results import Health
+from domain.services import Services
 from server import flood
 from server.app import _address
 from server.flood import Flood, Limit, gate
 from server.settings import Settings
 from server.spec import read
+from tests.contract.lab.stage import Answer, exchange, scope
 from tests.support.api import Api, over_http
 from tests.support.fields import Item, NotStructured, parse_list
 from tests.support.redis import Redis, redis_server
@@ -334,6 +339,35 @@ def test_the_shipped_limit_is_shared_by_the_operations_of_an_address(world: Worl
 def test_health_keys_and_docs_have_no_limit(world: World, path: str) -> None:
     spend(world)
     assert {world.api.get(path).status for _ in range(60)} == {200}
+
+
+def test_a_crowd_that_asks_for_readiness_keeps_nobody_else_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, leave = world_in(tmp_path).application, threading.Event()
+
+    def slow(_services: Services) -> Health:
+        assert leave.wait(30)
+        return meta.OK
+
+    monkeypatch.setattr(meta, "get_readiness", slow)
+
+    async def get(path: str) -> Answer:
+        return await exchange(app, scope("GET", path, []), [b""])
+
+    async def crowd() -> tuple[int, list[Answer]]:
+        asking = [asyncio.create_task(get("/health/ready")) for _ in range(THREADS + WAITING)]
+        await asyncio.sleep(0.1)
+        elsewhere = await get("/auth/session")
+        leave.set()
+        return elsewhere.status, await asyncio.gather(*asking)
+
+    elsewhere, answers = asyncio.run(asyncio.wait_for(crowd(), 60))
+    assert elsewhere == 401
+    served = [answer for answer in answers if answer.status == 200]
+    refused = [answer for answer in answers if answer.status == 503]
+    assert (len(served), len(refused)) == (QUICK_THREADS + WAITING, THREADS - QUICK_THREADS)
+    assert {answer.header("retry-after") for answer in refused} == {"1"}
 
 
 @pytest.mark.parametrize("trusted", [False, True])
