@@ -120,6 +120,7 @@ def audited(
 
     @functools.wraps(act)
     def kept(services: Services, trail: Trail, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        services.keys.vouch()
         try:
             result = act(services, trail, *args, **kwargs)
         except Unavailable:

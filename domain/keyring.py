@@ -66,7 +66,16 @@ class Custody(Protocol):
 
     @property
     def audit(self) -> KeyRing[bytes]:
-        """The keys of the audit chain. They may be asked for within a transaction."""
+        """The keys of the audit chain. They may be asked for within a transaction.
+
+        What :meth:`vouch` has not seen is not among those that seal.
+        """
+
+    def vouch(self) -> None:
+        """Hold the keys against the database, unless that was done with this set of them before.
+
+        It reads and perhaps writes in transactions of its own, so never within one.
+        """
 
     def check(self) -> None:
         """Return if every key that stored rows need is there and right; else :class:`KeysUnfit`.

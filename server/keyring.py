@@ -225,7 +225,7 @@ class Custodian:
 
     An encryption key or a pepper is given out when the database has vouched for the set that it
     is of: once for each set of keys, and again whenever ``check`` is called. Those of the audit
-    chain are asked for within transactions, so for them the last verdict counts.
+    chain are asked for within transactions, so for them the last set that was judged counts.
     """
 
     def __init__(self, directory: KeyDirectory, store: Store) -> None:
@@ -236,7 +236,7 @@ class Custodian:
             {
                 "encryption": _VouchedRing("encryption", directory, self._vouch),
                 "pepper": _VouchedRing("pepper", directory, self._vouch),
-                "audit": _VouchedRing("audit", directory, self._last_verdict),
+                "audit": _VouchedRing("audit", directory, lambda: self._last),
             }
         )
 
@@ -251,6 +251,9 @@ class Custodian:
             self._judge()
         except Unavailable:
             log.warning("the keys are not held against the database yet: it does not answer")
+
+    def vouch(self) -> None:
+        self._vouch()
 
     def check(self) -> None:
         self._directory.look()

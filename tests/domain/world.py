@@ -107,6 +107,9 @@ class KnownKeys:
     rings = MappingProxyType({kind: Fixed({"k": bytes(32)}, "k") for kind in VOUCHED})
     audit = rings["audit"]
 
+    def vouch(self) -> None:
+        return
+
     def check(self) -> None:
         return
 

@@ -12,6 +12,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from contract.compile import Contract
+from domain import accounts
+from domain.chain import Chain
 from domain.errors import KeysUnfit, Unavailable
 from domain.keyring import LEEWAY, LOOK, VOUCHED, key_print
 from domain.sealing import Sealer
@@ -19,6 +21,7 @@ from server import keys, spec
 from server.keyring import Custodian, KeyDirectory, SigningRing, cached_for, rota_of, turns_of
 from storage.engine import create_engine
 from storage.store import SqlStore
+from tests.domain.world import SettableClock, a_trail, services_on
 from tests.e2e.test_cli import broken_spec
 from tests.storage import databases
 from tests.storage.rows import a_factor, a_set, a_user, digests
@@ -321,9 +324,8 @@ def test_a_new_key_is_registered_when_it_is_first_asked_for(
     new = rotate(folder, kind)
     seconds.now += 1
     if kind == "audit":  # within a transaction nothing can be registered
-        assert custodian.audit.current()[0] == new
-        assert (kind, new) not in prints(store)
-        custodian.check()
+        assert custodian.audit.current()[0] != new
+        custodian.vouch()
     assert custodian.rings[kind].current()[0] == new
     assert (kind, new) in prints(store)
     custodian.check()
@@ -388,6 +390,46 @@ def test_the_directory_of_another_installation_is_not_taken_for_new_keys(
         stranger.check()
     assert prints(store) == before
     custodian.check()
+
+
+def create_user(custodian: Custodian, store: SqlStore, username: str) -> None:
+    """An act that asks for no key but that of the trail."""
+    chain = Chain(custodian.audit)
+    services = services_on(store, SettableClock(), keys=custodian, chain=chain)
+    accounts.create_user(services, a_trail(), username, "kestrel over the weir")
+
+
+def sealed_with(store: SqlStore) -> list[str]:
+    with store.read() as tx:
+        return [event.key_id for event in tx.audit.after(0, 100)]
+
+
+def test_no_event_is_sealed_with_a_key_that_the_database_does_not_know(
+    custodian: Custodian, folder: Path, store: SqlStore, seconds: Seconds
+) -> None:
+    create_user(custodian, store, "first")
+    new = rotate(folder, "audit")
+    seconds.now += 1
+    create_user(custodian, store, "second")
+    assert sealed_with(store)[-1] == new
+    assert ("audit", new) in prints(store)
+
+
+@pytest.mark.parametrize("met", [True, False])
+def test_the_directory_of_another_installation_seals_no_event(
+    custodian: Custodian, folder: Path, store: SqlStore, seconds: Seconds, met: bool
+) -> None:
+    """Put in its place under a running server, or one whose database was late."""
+    create_user(custodian, store, "first")
+    mine, theirs = folder.rename(folder.with_name("mine")), folder
+    keys.ensure(theirs)
+    if met:
+        seconds.now += 1
+    else:
+        custodian = Custodian(KeyDirectory(theirs), store)
+    with pytest.raises(Unavailable):
+        create_user(custodian, store, "second")
+    assert sealed_with(store) == keys.ids(mine, "audit")
 
 
 def test_a_lost_old_key_does_not_keep_the_others_from_their_work(
