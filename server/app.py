@@ -142,8 +142,7 @@ def create(
         observe=observe,
         lifespan=_closing(services, flood),
         gate=gate(flood, reading.contract.operations, partial(_address, current)),
-        # It asks the database, and no flood limit keeps anybody from asking it.
-        aside={READINESS},
+        aside={READINESS},  # no flood limit keeps anybody from asking it
         around=_cors(current, reading),
     )
     application.services = services

@@ -18,7 +18,7 @@ from contract.completeness import Handler, argument_names, bind
 from contract.diagnostics import SpecError, error, in_order
 from contract.extensions import Registry
 from domain.policy import Policies
-from server.policies import ATTEMPTS, build, registry
+from server.policies import ATTEMPTS, AUDIT, build, registry
 from server.rehearsal import rehearse
 
 HANDLERS = MappingProxyType(
@@ -49,21 +49,27 @@ def read(root: Path, examples: Literal["warning", "error"] = "warning") -> Readi
     extensions = registry()
     bundle = load(root.resolve(), extensions, examples=examples, links="later")
     contract = compile_contract(bundle, extensions)
-    _refuse_idle_attempts(contract, bind(contract, HANDLERS, CONTEXT))
+    bound = bind(contract, HANDLERS, CONTEXT)
     policies = build(contract, bundle)
+    _refuse_unheard(contract, bound)
     rehearse(contract, policies)
     return Reading(bundle, contract, policies, extensions)
 
 
-def _refuse_idle_attempts(contract: Contract, handlers: Mapping[str, Handler]) -> None:
-    """Budgets reach an act through its handler's `policy`; one without it charges nothing."""
+_HEARD = ((ATTEMPTS.name, "policy"), (AUDIT.name, "trail"))
+"""The argument through which an extension reaches an act: budgets to charge, an event to record."""
+
+
+def _refuse_unheard(contract: Contract, handlers: Mapping[str, Handler]) -> None:
+    """What a handler does not ask for has no effect, and nobody would notice."""
     faults = [
         error(
-            contract.bundle.where(f"{operation.pointer}/{ATTEMPTS.name}", key=True),
-            f'"{ATTEMPTS.name}" has no effect: the handler of {name} takes no "policy"',
+            contract.bundle.where(f"{operation.pointer}/{extension}", key=True),
+            f'"{extension}" has no effect: the handler of {name} takes no "{argument}"',
         )
         for name, operation in contract.operations.items()
-        if ATTEMPTS.name in operation.extensions and "policy" not in argument_names(handlers[name])
+        for extension, argument in _HEARD
+        if extension in operation.extensions and argument not in argument_names(handlers[name])
     ]
     if faults:
         raise SpecError(in_order(faults))

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+import handlers.auth
 from contract.diagnostics import SpecError
+from domain.records import Session
+from domain.services import Services
 from server.spec import read
 from tests.support.servers import ROOT
 
@@ -131,6 +134,25 @@ def test_what_changes_something_names_its_event(spec: Path) -> None:
         f"spec/paths/mfa.yaml:{line}:3: error: setupMFA changes something"
         ' and names no event in "x-audit"'
     ]
+
+
+def test_an_event_that_no_handler_would_record_is_refused_where_it_stands(
+    spec: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def logout(services: Services, session: Session) -> None:
+        raise NotImplementedError
+
+    logout.__module__ = handlers.auth.__name__  # as if it were the one there
+    monkeypatch.setattr(handlers.auth, "logout", logout)
+    with pytest.raises(SpecError) as raised:
+        read(spec / "openapi.yaml")
+    line = line_of(spec, "paths/auth.yaml", "operationId: logout")
+    lines = (spec / "paths/auth.yaml").read_text(encoding="utf-8").splitlines()
+    line = max(n for n, text in enumerate(lines[:line], 1) if "x-audit:" in text)
+    assert str(raised.value) == (
+        f'spec/paths/auth.yaml:{line}:5: error: "x-audit" has no effect:'
+        ' the handler of logout takes no "trail"'
+    )
 
 
 def test_what_only_reads_names_no_event(spec: Path) -> None:
