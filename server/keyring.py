@@ -284,6 +284,9 @@ class Custodian:
 
     def _register(self, verdict: _Verdict) -> _Verdict:
         with self._store.write() as tx:
+            # Of two directories that start together, whichever comes second here is the wrong one.
+            tx.audit.lock_head()
+            verdict = _verdict(verdict.keys, tx.keys.prints())
             for unknown in _unregistered(verdict, tx):
                 tx.keys.register(unknown)
             known = tx.keys.prints()

@@ -392,6 +392,22 @@ def test_the_directory_of_another_installation_is_not_taken_for_new_keys(
     custodian.check()
 
 
+def test_of_two_directories_that_start_together_one_is_the_wrong_one(
+    directory: KeyDirectory, store: SqlStore, folder: Path, tmp_path: Path
+) -> None:
+    keys.ensure(tmp_path / "others")
+    first = Custodian(directory, store)
+    second = Custodian(KeyDirectory(tmp_path / "others"), store)
+    register = second._register
+    second._register = lambda verdict: first.meet() or register(verdict)  # type: ignore
+    second.meet()
+    assert prints(store) == {(kind, max(keys.ids(folder, kind))) for kind in VOUCHED}
+    first.check()
+    for kind in VOUCHED:
+        with pytest.raises(Unavailable):
+            second.rings[kind].current()
+
+
 def create_user(custodian: Custodian, store: SqlStore, username: str) -> None:
     """An act that asks for no key but that of the trail."""
     chain = Chain(custodian.audit)
