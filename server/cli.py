@@ -21,7 +21,7 @@ from domain.errors import Refusal, Unavailable
 from domain.records import AuditEvent
 from domain.services import Services
 from domain.verification import Defect, verify
-from server import app, explain, keyring, keys, logs, serve, settings, spec
+from server import app, explain, keyring, keys, logs, releases, serve, settings, spec
 from storage import migrate
 from storage.engine import DatabaseURLError
 
@@ -64,6 +64,22 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         with _plain_errors():
             return super().invoke(ctx)
+
+
+def _as_text(_context: object, option: click.Parameter, value: str | None) -> str | None:
+    """An argument that is text, for no other can be in the database; else :class:`Unfit`."""
+    if value is not None and not _is_text(value):
+        raise Unfit(f"/{option.name}: is not text")
+    return value
+
+
+def _is_text(value: str) -> bool:
+    """False where an argument was not UTF-8 and came with lone surrogates in its place."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -138,6 +154,46 @@ def spec_explain(operation_id: str | None) -> None:
         click.echo(explain.table(reading, operation_id))
     except LookupError as error:
         raise click.BadParameter(str(error.args[0])) from None
+
+
+@spec_group.command("diff")
+@click.argument("old", required=False)
+@click.argument("new", required=False)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--released", is_flag=True, help="Hold info.version against the last release.")
+def spec_diff(old: str | None, new: str | None, as_json: bool, released: bool) -> None:
+    """List what changed from OLD to NEW (the spec in force) and whether it breaks consumers.
+
+    Each is a spec's root file, a folder with one, or a git revision. The exit status is 1 where a
+    change is breaking, and 2 where a spec cannot be read. With --released OLD is the last release,
+    and 1 means that info.version does not move as the changes ask.
+    """
+    if (old is None) is not released:
+        raise click.UsageError("give OLD, or --released alone")
+    try:
+        found = _comparison(old, new)
+        wrong = found.misfit() if released else None
+    except (SpecError, settings.SettingsError, releases.Unreadable, OSError) as unreadable:
+        click.echo(str(unreadable), err=True)
+        sys.exit(2)
+    _tell(found, as_json, brief=released and wrong is None)
+    if wrong:
+        click.echo(wrong, err=True)
+    sys.exit(1 if (wrong if released else found.breaks) else 0)
+
+
+def _comparison(old: str | None, new: str | None) -> releases.Comparison:
+    current = settings.load().spec
+    return releases.compared(old, new, current) if old else releases.against_release(current)
+
+
+def _tell(found: releases.Comparison, as_json: bool, brief: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(found.as_json(), ensure_ascii=False, indent=2))
+        return
+    for change in () if brief else found.changes:
+        click.echo(str(change))
+    click.echo(found.summary())
 
 
 @main.group("db")
@@ -233,8 +289,8 @@ def audit_verify() -> None:
 
 
 @audit_group.command("list")
-@click.option("--user", "username", help="Only what concerns this user.")
-@click.option("--event", help="Only events of this name, such as mfa.enabled.")
+@click.option("--user", "username", callback=_as_text, help="Only what concerns this user.")
+@click.option("--event", callback=_as_text, help="Only events of this name, such as mfa.enabled.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1_000_000))
 def audit_list(username: str | None, event: str | None, limit: int) -> None:
     """List events, the newest first: number, time, result, event, and what else is known."""
@@ -275,24 +331,15 @@ def _hold(reading: spec.Reading, username: str, password: str, *, below: str = "
 
     ``below`` limits it to one member. Raises :class:`Unfit`.
     """
-    body = {"username": username, "password": password}
-    lines = [f"/{name}: is not text" for name, text in body.items() if not _is_text(text)]
+    if not _is_text(password):
+        raise Unfit("/password: is not text")
     rule = reading.contract.operations["registerUser"].body
-    if rule is not None and not lines:
-        found = rule.rules.violations(body, "body")
-        lines = [f"{fault.pointer}: {fault.keyword}: {fault.message}" for fault in found]
+    body = {"username": username, "password": password}
+    found = [] if rule is None else rule.rules.violations(body, "body")
+    lines = [f"{fault.pointer}: {fault.keyword}: {fault.message}" for fault in found]
     unfit = [line for line in lines if line.startswith(below)]
     if unfit:
         raise Unfit("\n".join(unfit))
-
-
-def _is_text(value: str) -> bool:
-    """False where an argument was not UTF-8 and came with lone surrogates in its place."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _password(from_stdin: bool) -> str:
@@ -303,7 +350,8 @@ def _password(from_stdin: bool) -> str:
 
 
 _STDIN = click.option("--password-stdin", is_flag=True, help="Read the password from one line.")
-_USERNAME = click.argument("username")
+
+_USERNAME = click.argument("username", callback=_as_text)
 
 
 @user_group.command("create")

@@ -39,17 +39,13 @@ def run(env: dict[str, str], *arguments: str | bytes, line: bytes = b"") -> Resu
 
 
 def call(env: dict[str, str], *arguments: str | bytes, line: bytes = b"") -> Result:
-    """The same in this process, which is quicker, with the logging as it was afterwards."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    try:
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in env.items():
-                patch.setenv(name, value)
-            done = CliRunner().invoke(main, [os.fsdecode(word) for word in arguments], input=line)
-    finally:
-        logs.configure(level)
-        root.handlers[:] = handlers
+    """The same in this process, which is quicker. Its log is the test run's."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in env.items():
+            patch.setenv(name, value)
+        # Loggers keep what they were configured with when they were first used.
+        patch.setattr(logs, "configure", lambda _level=None: None)
+        done = CliRunner().invoke(main, [os.fsdecode(word) for word in arguments], input=line)
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     return booked(Result(arguments, done.exit_code, done.stdout, done.stderr))
 
@@ -268,6 +264,26 @@ def test_what_registration_would_refuse_is_refused_here(
     assert (result.returncode, result.stdout) == (1, "")
     assert sorted(result.stderr.splitlines()) == sorted(lines)
     assert not (tmp_path / "countersign.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        (("user", "deactivate"), "username"),
+        (("user", "set-password"), "username"),
+        (("audit", "list", "--user"), "username"),
+        (("audit", "list", "--event"), "event"),
+    ],
+)
+def test_an_argument_that_is_not_text_is_refused(
+    tmp_path: Path, command: tuple[str, ...], name: str
+) -> None:
+    failed(call(environment(tmp_path), *command, b"caf\xe9"), f"/{name}: is not text")
+    if command[0] == "audit":
+        env = environment(tmp_path)
+        succeeded(with_password(env, "create", "café", a_password(), call))
+        value = "café" if name == "username" else "user.registered"
+        succeeded(call(env, *command, value))
 
 
 def test_a_password_that_is_not_text_is_refused(tmp_path: Path) -> None:
