@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import pty
 import secrets
@@ -39,17 +38,13 @@ def run(env: dict[str, str], *arguments: str | bytes, line: bytes = b"") -> Resu
 
 
 def call(env: dict[str, str], *arguments: str | bytes, line: bytes = b"") -> Result:
-    """The same in this process, which is quicker, with the logging as it was afterwards."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    try:
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in env.items():
-                patch.setenv(name, value)
-            done = CliRunner().invoke(main, [os.fsdecode(word) for word in arguments], input=line)
-    finally:
-        logs.configure(level)
-        root.handlers[:] = handlers
+    """The same in this process, which is quicker. Its log is the test run's."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in env.items():
+            patch.setenv(name, value)
+        # Loggers keep what they were configured with when they were first used.
+        patch.setattr(logs, "configure", lambda _level=None: None)
+        done = CliRunner().invoke(main, [os.fsdecode(word) for word in arguments], input=line)
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     return booked(Result(arguments, done.exit_code, done.stdout, done.stderr))
 
