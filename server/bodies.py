@@ -8,6 +8,7 @@ from types import MappingProxyType
 from contract.compile import Contract
 from contract.diagnostics import Diagnostic, error
 from contract.media import JSON_TYPE
+from contract.operation import Parameter
 from contract.rules import Rules
 from contract.schema import translate
 from contract.violations import step
@@ -27,12 +28,42 @@ READ: Mapping[str, tuple[_Names, ...]] = MappingProxyType(
     }
 )
 """The members that are read, all of them texts: one set for each form that a body can have."""
+PAGED = ("listEvents", "listUsers", "listAuditEvents")
+"""What takes a ``limit``, which is how many rows at most a page has."""
+LONGEST_PAGE = 1000
+"""Rows that are held in memory and checked at once, for whoever asks."""
 _LONGEST = 64  # characters, where the spec names no length
 
 
 def unread(contract: Contract) -> list[Diagnostic]:
     """An error for everything that is read and need not be there."""
-    return [fault for name in READ for fault in _faults(contract, name)]
+    found = [fault for name in READ for fault in _faults(contract, name)]
+    return found + [fault for name in PAGED for fault in _page_faults(contract, name)]
+
+
+def pages(contract: Contract) -> dict[str, int]:
+    """The longest page that each operation can be asked for; ``unread`` found no fault."""
+    sizes = range(1, LONGEST_PAGE + 1)
+    return {
+        name: max(filter(_limit(contract, name).rules.admits, sizes), default=1) for name in PAGED
+    }
+
+
+def _limit(contract: Contract, name: str) -> Parameter:
+    return next(p for p in contract.operations[name].parameters if p.name == "limit")
+
+
+def _page_faults(contract: Contract, name: str) -> Iterator[Diagnostic]:
+    limit, pointer = _limit(contract, name), f"{contract.operations[name].pointer}/parameters"
+    wrong = {
+        "be an integer": limit.type != "integer",
+        "have a default, or be required": limit.default is None and not limit.required,
+        "be 1 at least": any(map(limit.rules.admits, (0, -1))),
+        f"be {LONGEST_PAGE} at most": any(map(limit.rules.admits, (LONGEST_PAGE + 1, 10**9))),
+    }
+    for rule in [rule for rule, broken in wrong.items() if broken]:
+        place = contract.bundle.where(pointer, key=True)
+        yield error(place, f'{name} reads pages by "limit": it has to {rule}')
 
 
 def _faults(contract: Contract, name: str) -> Iterator[Diagnostic]:

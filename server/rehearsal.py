@@ -49,7 +49,7 @@ def rehearse(contract: Contract, policies: Policies) -> None:
     unread = bodies.unread(contract)
     if unread:
         raise SpecError(in_order(unread))
-    samples = Samples(policies, bodies.usernames(contract))
+    samples = Samples(policies, bodies.usernames(contract), bodies.pages(contract))
     book = _Book(contract)
     for operation in contract.operations.values():
         declared = _declared(operation)

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache, partial
-from itertools import product
+from itertools import cycle, islice, product
 from types import MappingProxyType
+from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -51,16 +52,13 @@ from server.settings import Settings
 _NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 _ID = str(uuid.UUID(int=0xABCDEF9876543210 << 64))
 _KEY_IDS = tuple(f"20261124T093000000000-{number:08x}" for number in range(4))
-_MANY = 500
-"""Sessions of one account; nothing bounds them."""
 # Every character of base32 and of base64url, so that no verdict hangs on chance.
 _SECRET = base64.b32decode("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
 _RARE = {"-", "_"}
 # Nearly all of the time that a rehearsal takes, and the same for every spec that is read.
 _qr_code = cache(totp.qr_code)
+_Row = TypeVar("_Row")
 _REQUEST_ID = "0123456789abcdef" * 2
-_PAGE = 100
-"""The longest page of events that any operation takes a ``limit`` for."""
 _ENDS = (
     (audit.SUCCESS, None, None),
     *((audit.SUCCESS, None, kind.value) for kind in Kind),
@@ -74,12 +72,16 @@ _AMR = (sessions.PASSWORD_ONLY, ("pwd", "mfa"), sessions.METHODS)
 class Samples:
     """Results as the acts make them, from throw-away keys and what the spec decides.
 
-    ``usernames`` are names that the spec lets register, the shortest and the longest of them.
+    ``usernames`` are names that the spec lets register, the shortest and the longest of them;
+    ``pages`` is how long a page of each operation can be.
     """
 
-    def __init__(self, policies: Policies, usernames: Sequence[str]) -> None:
+    def __init__(
+        self, policies: Policies, usernames: Sequence[str], pages: Mapping[str, int]
+    ) -> None:
         self._policies = policies
         self._names = usernames
+        self._pages = pages
         settings = Settings()
         self._tokens = AccessTokens(
             Fixed(
@@ -148,7 +150,7 @@ class Samples:
         kinds = tuple(self.user_accounts())
         yield AccountPage((), None)
         yield AccountPage(kinds[:1], "1")
-        yield AccountPage(kinds[:1] * _MANY, "9" * 18)
+        yield AccountPage(_filled(kinds, self._pages["listUsers"]), "9" * 18)
 
     def own_events(self) -> Iterator[OwnEvents]:
         kinds = [
@@ -158,8 +160,8 @@ class Samples:
             for where in ((None, None, None, True), (_ID, event.address, _REQUEST_ID, False))
         ]
         yield OwnEvents((), None)
-        yield OwnEvents(tuple(kinds[:_PAGE]), "1")
-        yield OwnEvents(tuple(kinds[-_PAGE:]), "9" * 18)
+        yield OwnEvents(_filled(kinds, self._pages["listEvents"]), "1")
+        yield OwnEvents(_filled(kinds[::-1], self._pages["listEvents"]), "9" * 18)
 
     def audit_pages(self) -> Iterator[AuditPage]:
         kinds = [
@@ -168,8 +170,8 @@ class Samples:
             for result, reason, factor in _ENDS
         ]
         yield AuditPage((), None)
-        yield AuditPage(tuple(kinds[:_PAGE]), "1")
-        yield AuditPage(tuple(kinds[-_PAGE:]), "9" * 18)
+        yield AuditPage(_filled(kinds, self._pages["listAuditEvents"]), "1")
+        yield AuditPage(_filled(kinds[::-1], self._pages["listAuditEvents"]), "9" * 18)
 
     def audit_events(self) -> Iterator[AuditEvent]:
         """Of whom it is about, who did it and from where, what can be known and what can be not."""
@@ -345,6 +347,11 @@ def _session(amr: tuple[str, ...]) -> Session:
         idle_until=_NOW,
         expires_at=_NOW,
     )
+
+
+def _filled(kinds: Sequence[_Row], length: int) -> tuple[_Row, ...]:
+    """A page as long as one can be, of whatever rows there are."""
+    return tuple(islice(cycle(kinds), length))
 
 
 def _telling(make: Callable[[], str]) -> str:

@@ -21,6 +21,7 @@ from tests.support.world import World
 
 AUTH, MFA, COMMON = "schemas/auth.yaml", "schemas/mfa.yaml", "schemas/common.yaml"
 RESPONSES, HEADERS = "components/responses.yaml", "components/headers.yaml"
+AUDIT = "schemas/audit.yaml"
 AUTH_PATHS, MFA_PATHS = "paths/auth.yaml", "paths/mfa.yaml"
 
 Edits = list[tuple[str, str, str]]
@@ -84,6 +85,25 @@ NAME, SHORT = (
     "    username:\n      type: string\n",
 )
 TOO_SHORT = SHORT + "      maxLength: 32\n      example: ann\n"
+
+LIMIT = """          type: integer
+          minimum: 1
+          maximum: 100
+          default: 20
+"""
+EVENTS = """
+EventList:
+  type: object
+  required: [events, next_cursor]
+  properties:
+    events:
+      description: The newest first.
+      type: array
+"""
+PAGES = """    operationId: listEvents
+    security:
+      - bearerAuth: []
+    parameters:"""
 
 PLANTED: dict[str, tuple[Edits, tuple[str, str], str]] = {
     "a property renamed, in one place": (
@@ -226,6 +246,26 @@ PLANTED: dict[str, tuple[Edits, tuple[str, str], str]] = {
         (MFA, VERIFY + "  required: [code]\n  properties:\n    code:"),
         'verifyMFA reads "code": it has to be a string',
     ),
+    "a page that is longer than its list": (
+        [(AUTH_PATHS, LIMIT, LIMIT.replace("maximum: 100", "maximum: 500"))],
+        (AUDIT, EVENTS + "      maxItems:"),
+        'listEvents answers 200, but "/data/events" has more than 100 items',
+    ),
+    "a page of any length": (
+        [(AUTH_PATHS, LIMIT, LIMIT.replace("          maximum: 100\n", ""))],
+        (AUTH_PATHS, PAGES),
+        'listEvents reads pages by "limit": it has to be 1000 at most',
+    ),
+    "a page of nothing": (
+        [(AUTH_PATHS, LIMIT, LIMIT.replace("minimum: 1\n", "minimum: 0\n"))],
+        (AUTH_PATHS, PAGES),
+        'listEvents reads pages by "limit": it has to be 1 at least',
+    ),
+    "a page of nobody knows what length": (
+        [(AUTH_PATHS, LIMIT, LIMIT.replace("          default: 20\n", ""))],
+        (AUTH_PATHS, PAGES),
+        'listEvents reads pages by "limit": it has to have a default, or be required',
+    ),
     "two forms in one": (
         [(AUTH, LOGIN + AS_BEFORE, LOGIN + AS_BEFORE + CHALLENGE_ID)],
         (AUTH, LOGIN + "  required:"),
@@ -293,6 +333,13 @@ def test_every_body_is_looked_through(shipped: Reading) -> None:
     assert set(bodies.READ) == with_body
 
 
+def test_every_page_is_looked_through(shipped: Reading) -> None:
+    operations = shipped.contract.operations.items()
+    paged = {name for name, op in operations if any(p.name == "limit" for p in op.parameters)}
+    assert set(bodies.PAGED) == paged
+    assert bodies.pages(shipped.contract) == dict.fromkeys(paged, 100)
+
+
 def test_a_rehearsed_reply_has_the_headers_of_a_real_one(world: World, shipped: Reading) -> None:
     """What the guard adds is added here by other hands."""
     account = world.account().sign_in()
@@ -302,7 +349,8 @@ def test_a_rehearsed_reply_has_the_headers_of_a_real_one(world: World, shipped: 
         ("createChallenge", account.post("/auth/challenge")),
         ("getJWKS", account.api.get("/.well-known/jwks.json")),
     ]
-    stage = Samples(shipped.policies, bodies.usernames(shipped.contract))
+    contract = shipped.contract
+    stage = Samples(shipped.policies, bodies.usernames(contract), bodies.pages(contract))
     for name, reply in real:
         operation = shipped.contract.operations[name]
         rehearsed = [
