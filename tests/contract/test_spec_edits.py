@@ -293,6 +293,30 @@ def policy(name: str, old: str, new: str) -> Edit:
     return Edit(POLICIES, line, line.replace(old, new))
 
 
+def flood_limit(world: World) -> str:
+    """The limit as it tells of itself to an address of its own that has met it."""
+    api = world.api_from("198.51.100.77")
+    replies = (api.get("/auth/session") for _ in range(2_000))
+    refused = next(reply for reply in replies if reply.status == 429)
+    assert refused.code == "too_many_requests"
+    return refused.headers["RateLimit-Policy"]
+
+
+def newest_event(world: World) -> str:
+    events = ok(user(world).get("/auth/events")).data["events"]
+    return str(events[0]["event"])
+
+
+def list_of_users(world: World) -> int:
+    """What a user with two factors, and no role, is told."""
+    return member(world).get("/admin/users").status
+
+
+LISTED = """    operationId: listUsers
+    security:
+      - bearerAuth: []
+{}    x-assurance"""
+
 EDITS: dict[str, tuple[Edit, Observe, Any, Any]] = {
     "items of codes": (
         Edit(MFA, "Shown this once.\n" + SET.format(10), "Shown this once.\n" + SET.format(12)),
@@ -400,6 +424,26 @@ EDITS: dict[str, tuple[Edit, Observe, Any, Any]] = {
     "challenge max-open": (
         policy("challenge", "max-open: 5", "max-open: 2"),
         *(open_challenges, 200, (401, "invalid_challenge")),
+    ),
+    "flood rate": (
+        policy("flood", "rate: 50", "rate: 25"),
+        *(flood_limit, '"address";q=500;w=10', '"address";q=500;w=20'),
+    ),
+    "flood per": (
+        policy("flood", "per: PT1S", "per: PT2S"),
+        *(flood_limit, '"address";q=500;w=10', '"address";q=500;w=20'),
+    ),
+    "flood burst": (
+        policy("flood", "burst: 500", "burst: 100"),
+        *(flood_limit, '"address";q=500;w=10', '"address";q=100;w=2'),
+    ),
+    "audit event of login": (
+        Edit("paths/auth.yaml", "x-audit: session.opened", "x-audit: session.begun"),
+        *(newest_event, "session.opened", "session.begun"),
+    ),
+    "role of listUsers": (
+        Edit("paths/admin.yaml", LISTED.format("    x-role: admin\n"), LISTED.format("")),
+        *(list_of_users, 403, 200),
     ),
 }
 
