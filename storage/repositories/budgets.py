@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, false, select, update
 
 from domain.records import Budget
 from storage.models import budgets
@@ -13,12 +13,16 @@ from storage.repositories.base import NOW, Repository, columns_of, per_engine
 _BY_KEY = budgets.c.key == bindparam("of_key")
 _GET = select(*columns_of(budgets, Budget)).where(_BY_KEY)
 _GET_LOCKED = _GET.with_for_update()
-# A row that is not there cannot be locked, so a transaction that decides puts one there first.
+# A row that is not there cannot be locked, so a transaction that decides puts one there first. The
+# update of no row locks the one that is there, or puts one in the place of one that is cleared while
+# it waits: without it, whoever draws on two budgets would hold the second and not the first.
 _MAKE = per_engine(
     lambda insert: (
         insert(budgets)
         .values(key=bindparam("of_key"), count=0, last_at=None)
-        .on_conflict_do_nothing(index_elements=["key"])
+        .on_conflict_do_update(
+            index_elements=["key"], set_={"count": budgets.c.count}, where=false()
+        )
     )
 )
 _CHARGE_FIRST = per_engine(

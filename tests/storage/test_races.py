@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -58,6 +59,37 @@ def test_who_needs_both_factors_of_a_user_and_who_re_encrypts_never_wait_for_eac
             assert tx.factors.reseal(ids[1], "sealed", "anew")
             tx.commit()
         assert changed.result(10)
+
+
+def test_who_waited_for_a_budget_that_was_cleared_holds_it(store: SqlStore) -> None:
+    """Else two who draw on the same two budgets could each hold the one that the other needs."""
+    key, held = "password:" + rows.new_id(), Event()
+
+    def hold(until: Event) -> bool:
+        with store.write() as tx:
+            assert tx.budgets.get(key).count == 0
+            held.set()
+            assert until.wait(10)
+            return tx.budgets.charge(key, 0, NOW)
+
+    with store.write() as tx:
+        assert tx.budgets.charge(key, 0, NOW)
+        tx.commit()
+    with ThreadPoolExecutor(2) as pool:
+        end = Event()
+        with store.write() as tx:
+            assert tx.budgets.get(key).count == 1
+            first = pool.submit(hold, end)
+            assert not held.wait(0.3)
+            tx.budgets.clear(key)
+            tx.commit()
+        assert held.wait(10)
+        held.clear()
+        second = pool.submit(hold, end)
+        assert not held.wait(0.3)
+        end.set()
+        assert first.result(10)
+        assert second.result(10)
 
 
 @contextmanager
