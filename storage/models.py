@@ -162,6 +162,8 @@ audit_events = Table(
     Column("key_id", Text, nullable=False),
     Column("hash", Text, nullable=False),
     Index(None, "user_id", "number"),
+    Index(None, "event", "number"),
+    Index(None, "key_id"),
 )
 
 # One row: the newest event's number and hash, locked by whoever appends.

@@ -32,6 +32,8 @@ BUDGET_MEMORY = timedelta(hours=24)
 # Guesses from an address that the account was used from are hardly delayed. Providers give
 # addresses to others in time; who was away for longer is delayed like everybody.
 ADDRESS_MEMORY = timedelta(days=365)
+# A request that saw the session alive may still add a challenge to it; none takes so long.
+IN_FLIGHT = timedelta(minutes=1)
 
 
 def _batch(table: Table, *conditions: object) -> Delete:
@@ -50,7 +52,7 @@ def _row(keys: tuple[Any, ...]) -> ColumnElement[Any]:
     return keys[0] if len(keys) == 1 else tuple_(*keys)
 
 
-_RUN_OUT = sessions.c.idle_until <= NOW
+_RUN_OUT = sessions.c.idle_until <= bindparam("sessions_until")
 _FORGOTTEN = budgets.c.last_at <= bindparam("budgets_until")
 _OF_FACTOR = or_(budgets.c.key.like("totp:%"), budgets.c.key.like("backup-code:%"))
 # What is left of a key of domain/guesses.py is the user's id.
@@ -82,6 +84,7 @@ class Purge(Repository):
         values = {
             "now": now,
             "limit": limit,
+            "sessions_until": now - IN_FLIGHT,
             "budgets_until": now - BUDGET_MEMORY,
             "addresses_until": now - ADDRESS_MEMORY,
         }

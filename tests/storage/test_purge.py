@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from storage.models import metadata
+from storage.purge import IN_FLIGHT
 from storage.store import SqlStore, SqlTransaction
 from tests.storage.databases import SEEDED
 from tests.storage.rows import (
@@ -25,6 +26,7 @@ from tests.storage.rows import (
 )
 
 MOMENT = timedelta(microseconds=1)
+PAST = LATER + IN_FLIGHT + MOMENT
 
 
 @pytest.fixture
@@ -61,7 +63,8 @@ def test_a_session_that_ran_out_goes_with_its_tokens(tx, user) -> None:
         tx.sessions.add(each)
     for token in tokens:
         tx.sessions.add_refresh_token(token)
-    assert tx.purge(LATER, 10) == 3
+    assert tx.purge(LATER + IN_FLIGHT - MOMENT, 10) == 0
+    assert tx.purge(LATER + IN_FLIGHT, 10) == 3
     assert tx.sessions.live(live.id, LATER) == live
     found = [tx.sessions.refresh_token(token.digest) for token in tokens]
     assert found == [None, None, tokens[2]]
@@ -73,21 +76,24 @@ def test_a_spent_token_of_a_live_session_stays_to_betray_its_thief(tx, user) -> 
     tx.sessions.add(session)
     tx.sessions.add_refresh_token(token)
     tx.sessions.spend_refresh_token(token.digest, NOW)
-    assert tx.purge(LATER, 10) == 0
+    assert tx.purge(LATER + IN_FLIGHT, 10) == 0
     assert tx.sessions.refresh_token(token.digest).used_at == NOW
 
 
 @pytest.mark.parametrize("end", ["end", "end_all", "end_others", "evict"])
-def test_a_session_that_ended_goes_at_once_with_its_tokens(tx, user, end) -> None:
+def test_a_session_that_ended_goes_with_its_tokens_when_no_request_can_hold_it(
+    tx, user, end
+) -> None:
     live = a_session(user, last_used_at=SOON)
     ended = a_session(user, idle_until=TOMORROW)
     for session in (live, ended):
         tx.sessions.add(session)
         tx.sessions.add_refresh_token(a_token(session))
-    assert tx.purge(NOW, 10) == 0
+    assert tx.purge(NOW + IN_FLIGHT, 10) == 0
     ENDINGS[end](tx, user, live, ended)
     gone = 2 if end == "end_all" else 1
-    assert tx.purge(NOW, 10) == 2 * gone
+    assert tx.purge(NOW + IN_FLIGHT - MOMENT, 10) == 0
+    assert tx.purge(NOW + IN_FLIGHT, 10) == 2 * gone
     assert rows_in(tx, "sessions") == rows_in(tx, "refresh_tokens") == 2 - gone
 
 
@@ -102,9 +108,9 @@ ENDINGS = {
 def test_a_session_waits_for_its_step_up_challenge(tx, user) -> None:
     session = a_session(user)
     tx.sessions.add(session)
-    tx.challenges.add(a_challenge(user, session_id=session.id, expires_at=LATER + MOMENT))
-    assert tx.purge(LATER, 10) == 0
-    assert tx.purge(LATER + MOMENT, 10) == 2
+    tx.challenges.add(a_challenge(user, session_id=session.id, expires_at=PAST))
+    assert tx.purge(PAST - MOMENT, 10) == 0
+    assert tx.purge(PAST, 10) == 2
     assert rows_in(tx, "sessions") == rows_in(tx, "challenges") == 0
 
 
@@ -174,11 +180,11 @@ def test_a_purge_is_bounded_in_every_table(tx, user) -> None:
         tx.challenges.add(a_challenge(user))
         for _ in range(2):
             tx.sessions.add_refresh_token(a_token(session))
-    assert tx.purge(LATER, 3) <= 3 * 5
+    assert tx.purge(PAST, 3) <= 3 * 5
     assert rows_in(tx, "challenges") == 2
     assert rows_in(tx, "refresh_tokens") == 7
     rounds = 1
-    while tx.purge(LATER, 3):
+    while tx.purge(PAST, 3):
         rounds += 1
         assert rounds < 10
     assert rows_in(tx, "sessions") == rows_in(tx, "refresh_tokens") == 0

@@ -58,6 +58,8 @@ def _create_audit() -> None:
         sa.PrimaryKeyConstraint("number", name="pk_audit_events"),
     )
     op.create_index("ix_audit_events_user_id_number", "audit_events", ["user_id", "number"])
+    op.create_index("ix_audit_events_event_number", "audit_events", ["event", "number"])
+    op.create_index("ix_audit_events_key_id", "audit_events", ["key_id"])
     head = op.create_table(
         "audit_head",
         sa.Column("id", sa.Integer, nullable=False),
