@@ -62,8 +62,9 @@ security-full: setup ## The same with the long forms
 	$(BIN)/python -m tests.security --full
 
 .PHONY: spec
-spec: setup ## Lint the spec, examples included, and validate the bundle as OpenAPI 3.0
+spec: setup ## Lint the spec, validate its bundle, hold its version against the last release
 	$(BIN)/countersign spec lint
+	$(BIN)/countersign spec diff --released
 	mkdir -p build
 	$(BIN)/countersign spec bundle > build/openapi.json
 	$(BIN)/openapi-spec-validator build/openapi.json

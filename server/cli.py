@@ -21,7 +21,7 @@ from domain.errors import Refusal, Unavailable
 from domain.records import AuditEvent
 from domain.services import Services
 from domain.verification import Defect, verify
-from server import app, explain, keyring, keys, logs, serve, settings, spec
+from server import app, explain, keyring, keys, logs, releases, serve, settings, spec
 from storage import migrate
 from storage.engine import DatabaseURLError
 
@@ -154,6 +154,46 @@ def spec_explain(operation_id: str | None) -> None:
         click.echo(explain.table(reading, operation_id))
     except LookupError as error:
         raise click.BadParameter(str(error.args[0])) from None
+
+
+@spec_group.command("diff")
+@click.argument("old", required=False)
+@click.argument("new", required=False)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--released", is_flag=True, help="Hold info.version against the last release.")
+def spec_diff(old: str | None, new: str | None, as_json: bool, released: bool) -> None:
+    """List what changed from OLD to NEW (the spec in force) and whether it breaks consumers.
+
+    Each is a spec's root file, a folder with one, or a git revision. The exit status is 1 where a
+    change is breaking, and 2 where a spec cannot be read. With --released OLD is the last release,
+    and 1 means that info.version does not move as the changes ask.
+    """
+    if (old is None) is not released:
+        raise click.UsageError("give OLD, or --released alone")
+    try:
+        found = _comparison(old, new)
+        wrong = found.misfit() if released else None
+    except (SpecError, settings.SettingsError, releases.Unreadable, OSError) as unreadable:
+        click.echo(str(unreadable), err=True)
+        sys.exit(2)
+    _tell(found, as_json, brief=released and wrong is None)
+    if wrong:
+        click.echo(wrong, err=True)
+    sys.exit(1 if (wrong if released else found.breaks) else 0)
+
+
+def _comparison(old: str | None, new: str | None) -> releases.Comparison:
+    current = settings.load().spec
+    return releases.compared(old, new, current) if old else releases.against_release(current)
+
+
+def _tell(found: releases.Comparison, as_json: bool, brief: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(found.as_json(), ensure_ascii=False, indent=2))
+        return
+    for change in () if brief else found.changes:
+        click.echo(str(change))
+    click.echo(found.summary())
 
 
 @main.group("db")
