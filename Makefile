@@ -8,6 +8,8 @@ SEEN := build/contract-seen.txt
 WORKERS := $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
 # Schemathesis gives all its cases one name, and a distributed run would take them for one test.
 FUZZ := tests/contract/test_fuzz.py
+TOGETHER := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+ELSEWHERE := --ignore $(FUZZ) --ignore tests/security --ignore tests/faults
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -32,16 +34,19 @@ run: setup ## Serve on http://127.0.0.1:8080 with SQLite (docs at /docs, bundle 
 	$(BIN)/countersign serve --host 127.0.0.1 --port 8080
 
 .PHONY: test
-test: setup ## Run the whole test suite
+test: setup ## Run the test suite (make slow, security and fuzz are the rest of it)
 	rm -f $(SEEN)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
-	    --ignore $(FUZZ) --ignore tests/security --ignore tests/faults
+	$(BIN)/python -m pytest $(TOGETHER) -m "not slow" $(ELSEWHERE)
 	$(BIN)/python -m pytest $(FUZZ)
+
+.PHONY: slow
+slow: setup ## Run the tests that take long, and real time
+	$(BIN)/python -m pytest $(TOGETHER) -m slow $(ELSEWHERE)
 
 .PHONY: contract
 contract: setup ## Run the contract tests and say what the spec declares and nothing reached
 	rm -f $(SEEN)
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore $(FUZZ) tests/api tests/contract
+	$(BIN)/python -m pytest -q $(TOGETHER) --ignore $(FUZZ) tests/api tests/contract
 	$(BIN)/python -m pytest -q $(FUZZ)
 	$(BIN)/python -m tests.support.coverage
 

@@ -41,7 +41,7 @@ class Edit:
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> World:
     """The control: the spec as it is."""
-    return world_in(tmp_path_factory.mktemp("shipped"))
+    return world_in(tmp_path_factory.mktemp("shipped"), spec=SHIPPED / "openapi.yaml")
 
 
 def edited(folder: Path, *edits: Edit) -> World:

@@ -93,6 +93,7 @@ def spec_without_a_role(folder: Path) -> Path:
     return copy / "openapi.yaml"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("found", [False, True])
 def test_an_account_that_others_may_read_is_found(tmp_path: Path, found: bool) -> None:
     """The check compares two identities, and has something to compare only by a link."""

@@ -43,6 +43,7 @@ def code_of(account: Account, path: str) -> Callable[[Api], str]:
     return ask
 
 
+@pytest.mark.slow
 def test_a_deactivated_user_is_out_everywhere_and_a_reactivated_one_in_again(
     cluster: Cluster, root: Account, lines: list[Api]
 ) -> None:

@@ -320,6 +320,7 @@ def test_a_reset_lets_the_password_alone_sign_in(cluster: Cluster) -> None:
     assert ann.sign_in().status()["enabled"] is False
 
 
+@pytest.mark.slow
 def test_a_deactivated_user_is_out_at_once(cluster: Cluster) -> None:
     ann = cluster.account().sign_in().enrol()
     challenge = ann.begin()["challenge_id"]
@@ -353,6 +354,7 @@ def test_the_first_administrator_is_made_here_and_needs_a_second_factor(cluster:
     assert (found["role"], found["mfa_enabled"]) == ("admin", True)
 
 
+@pytest.mark.slow
 def test_a_role_is_given_and_taken_away_at_once(cluster: Cluster) -> None:
     ann = cluster.account().sign_in().enrol()
     for act, done, role, status in (

@@ -174,6 +174,7 @@ def growing(counts: list[Counter[str]]) -> set[str]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", databases.ENGINES)
 def test_tables_stay_bounded_under_a_flood_of_logins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
@@ -219,6 +220,7 @@ def wait_for_looks(server: ServerProcess, path: Path, looks: int) -> Counter[str
     return seen
 
 
+@pytest.mark.slow
 def test_of_two_workers_one_purges_in_a_minute_and_without_the_guard_both(tmp_path: Path) -> None:
     """tests/storage/test_chores.py shows on each engine that the row has one taker."""
     turns, bug = tmp_path / "turns", tmp_path / "bug"

@@ -110,6 +110,7 @@ def test_the_signals_are_heard_before_the_program_is_read_in(tmp_path: Path) -> 
         assert "jsonschema_rs" not in Path(f"/proc/{process.pid}/maps").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", WORKERS)
 def test_logins_in_flight_are_answered_and_half_a_body_holds_nobody(
     tmp_path: Path, workers: int

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import httpx
+import pytest
 
 from domain.passwords import LONGEST_WAIT_SECONDS
 from tests.e2e.wire import Line
@@ -40,6 +41,7 @@ def finish(line: Line) -> Outcome:
     return Outcome(line.reply(), time.monotonic() - begun)
 
 
+@pytest.mark.slow
 def test_a_crowd_of_logins_is_queued_or_turned_away_and_harms_nobody_else(tmp_path: Path) -> None:
     with serving(tmp_path) as server, ExitStack() as stack:
         account = register(server.api(), RealClock()).sign_in()

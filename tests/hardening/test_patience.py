@@ -173,6 +173,7 @@ def test_the_crowd_is_let_go_in_time(crowd: tuple[float, list[Connection]]) -> N
     assert time.monotonic() - start < HEADER_SECONDS + KEEP_ALIVE + SLACK
 
 
+@pytest.mark.slow
 def test_a_half_sent_body_does_not_hold_up_the_end(ending: Future[Ending]) -> None:
     status, seconds, refused = ending.result()
     assert status == 0

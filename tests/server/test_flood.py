@@ -34,7 +34,7 @@ from tests.support.fields import Item, NotStructured, parse_list
 from tests.support.redis import Redis, redis_server
 from tests.support.servers import ROOT
 from tests.support.threads import listening
-from tests.support.world import World, world_in
+from tests.support.world import SHIPPED, World, world_in
 
 SMALL = FloodPolicy(rate=20, per=timedelta(seconds=1), burst=10)
 MOST_MICROSECONDS = 60
@@ -310,6 +310,12 @@ def test_a_reply_that_never_ends_is_waited_for_once(monkeypatch: pytest.MonkeyPa
 # -- in an application -------------------------------------------------------------------------
 
 
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """With the limit that is shipped."""
+    return world_in(tmp_path, spec=SHIPPED)
+
+
 def spend(world: World, path: str = "/auth/session", most: int = 2000) -> int:
     """Send until a 429 comes; returns how many passed."""
     for number in range(most):
@@ -373,7 +379,7 @@ def test_a_crowd_that_asks_for_readiness_keeps_nobody_else_out(
 @pytest.mark.parametrize("trusted", [False, True])
 def test_only_a_trusted_proxy_speaks_for_others(tmp_path: Path, trusted: bool) -> None:
     proxies = ip_network("192.0.2.1/32" if trusted else "10.0.0.0/8")
-    world = world_in(tmp_path, trusted_proxies=(proxies,))
+    world = world_in(tmp_path, spec=SHIPPED, trusted_proxies=(proxies,))
     spend(world)
     claimed = world.api.get("/auth/session", headers={"X-Forwarded-For": "198.51.100.7"})
     assert claimed.status == (401 if trusted else 429)
