@@ -40,7 +40,7 @@ test: setup ## Run the test suite (make slow, security and fuzz are the rest of 
 	$(BIN)/python -m pytest $(FUZZ)
 
 .PHONY: slow
-slow: setup ## Run the tests that take long, and real time
+slow: setup ## Run the tests that race, flood, rotate and stop real servers
 	$(BIN)/python -m pytest $(TOGETHER) -m slow $(ELSEWHERE)
 
 .PHONY: contract

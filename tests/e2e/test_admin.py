@@ -11,6 +11,8 @@ from tests.e2e.test_cli import run, succeeded
 from tests.support.accounts import Account, ok
 from tests.support.api import Api
 
+pytestmark = pytest.mark.slow
+
 CONNECTIONS = 8
 """So many that both workers have some of them, but for one run in a hundred."""
 
@@ -43,7 +45,6 @@ def code_of(account: Account, path: str) -> Callable[[Api], str]:
     return ask
 
 
-@pytest.mark.slow
 def test_a_deactivated_user_is_out_everywhere_and_a_reactivated_one_in_again(
     cluster: Cluster, root: Account, lines: list[Api]
 ) -> None:

@@ -23,6 +23,8 @@ from tests.support.ledger import LEDGER
 from tests.support.servers import environment
 from tests.support.world import World, settings_in
 
+pytestmark = pytest.mark.slow
+
 WRONG, RIGHT = 4, 4
 """Fewer than the free guesses together, for each is charged before it is looked at."""
 

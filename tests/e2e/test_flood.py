@@ -18,6 +18,8 @@ from tests.support.redis import Redis, redis_server
 from tests.support.servers import START_SECONDS, ServerProcess, environment, serving
 from tests.support.specs import with_flood
 
+pytestmark = pytest.mark.slow
+
 BURST = 20
 STRANGER, NEIGHBOUR = "127.0.0.1", "127.0.0.2"
 FREE = ("/health/live", "/.well-known/jwks.json", "/docs/", "/openapi.json")
@@ -44,7 +46,6 @@ def wrong_login(client: httpx.Client, number: int) -> httpx.Response:
     return client.post("/auth/login", json=body)
 
 
-@pytest.mark.slow
 def test_a_flood_of_wrong_logins_is_refused_without_a_hash(tmp_path: Path) -> None:
     with guarded(tmp_path) as server, client_at(server, STRANGER) as client:
         begun = time.monotonic()
@@ -116,7 +117,6 @@ def test_a_spent_burst_comes_back_at_the_rate_of_the_spec(tmp_path: Path) -> Non
         assert 50 <= passed <= 60 + 50 * (time.monotonic() - begun)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("manner", ["paused", "gone"])
 def test_without_its_redis_a_server_says_so_and_recovers_alone(tmp_path: Path, manner: str) -> None:
     with (

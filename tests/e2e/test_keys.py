@@ -24,6 +24,8 @@ from tests.storage.rows import a_factor, a_set, a_user, digests
 from tests.support.accounts import RealClock, register
 from tests.support.servers import ServerProcess, environment, serving
 
+pytestmark = pytest.mark.slow
+
 SHORT = 20
 """Seconds: a turn takes 13, and the new key is to sign for a while."""
 PLANTED = (sys.executable, "-m", "tests.e2e.planted_keys")
@@ -44,14 +46,12 @@ def sqlite_in(folder: Path) -> str:
     return f"sqlite:///{folder}/countersign.db"
 
 
-@pytest.mark.slow
 def test_every_kind_of_key_is_rotated_under_load_and_nobody_notices(
     tmp_path: Path, url: str
 ) -> None:
     held(under_rotation(tmp_path, url, SHORT), signers=2)
 
 
-@pytest.mark.slow
 def test_a_key_that_signs_too_soon_is_noticed(tmp_path: Path) -> None:
     wrong = under_one_act(
         tmp_path,
@@ -65,7 +65,6 @@ def test_a_key_that_signs_too_soon_is_noticed(tmp_path: Path) -> None:
     assert any("signs and is not in a set that may still be kept" in line for line in wrong)
 
 
-@pytest.mark.slow
 def test_a_worker_that_does_not_look_for_an_unknown_key_is_noticed(tmp_path: Path) -> None:
     wrong = under_one_act(
         tmp_path,
@@ -79,7 +78,6 @@ def test_a_worker_that_does_not_look_for_an_unknown_key_is_noticed(tmp_path: Pat
     assert any("/mfa/verify: 503" in line for line in wrong), wrong
 
 
-@pytest.mark.slow
 def test_a_worker_that_is_behind_looks_when_it_meets_an_unknown_key(tmp_path: Path) -> None:
     wrong = under_one_act(
         tmp_path,
@@ -93,7 +91,6 @@ def test_a_worker_that_is_behind_looks_when_it_meets_an_unknown_key(tmp_path: Pa
     assert wrong == []
 
 
-@pytest.mark.slow
 def test_keys_that_sign_in_their_turn_are_known_to_whoever_verifies(tmp_path: Path) -> None:
     url = sqlite_in(tmp_path)
     assert under_one_act(tmp_path, url, "signing", Person.refresh, *(2, 5)) == []

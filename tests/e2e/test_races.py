@@ -24,6 +24,8 @@ from tests.support.ledger import LEDGER
 from tests.support.servers import environment, serving
 from tests.support.world import World
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = 20
 CONNECTIONS = 20
 
