@@ -62,6 +62,10 @@ security: setup ## Carry out the security catalogue and the faults; writes docs/
 faults: setup ## Break what is around a server, which security does too; writes build/faults.txt
 	$(BIN)/python -m pytest -q -m "not full" tests/faults
 
+.PHONY: security-quick
+security-quick: setup ## The catalogue with each engine and each number of workers once, no faults
+	$(BIN)/python -m tests.security --quick
+
 .PHONY: security-full
 security-full: setup ## The same with the long forms
 	$(BIN)/python -m tests.security --full

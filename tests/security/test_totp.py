@@ -93,7 +93,8 @@ def test_s15_a_code_that_begins_with_zero_is_a_string_of_six_digits(site: Site, 
     site.clock.to(datetime.fromtimestamp(step * PERIOD + 7, UTC))
     code = phone.code_of(step)
     challenge = ann.begin()["challenge_id"]
-    for text in (code.lstrip("0"), int(code), f"0o{code}", f" {code.lstrip('0')}"):
+    # Spaces are no part of a code, but let the short form through the schema.
+    for text in (code.lstrip("0"), int(code), f"0o{code}", code.lstrip("0").rjust(len(code))):
         with unchanged(site, ann):
             body = {"challenge_id": challenge, "mfa_code": text}
             refused(ann.api.post("/auth/login", json=body), "invalid_request", "invalid_code")
