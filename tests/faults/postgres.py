@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -53,12 +53,15 @@ class Cluster:
 
     def suspend(self) -> None:
         """Stop every process, as a machine that hangs: the kernel still answers for them."""
-        for pid in self._processes():
-            os.kill(pid, signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
         for pid in self._processes():
-            os.kill(pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):  # a backend that ends meanwhile
+                os.kill(pid, number)
 
     def read_only(self, on: bool) -> None:
         """From now on, for new transactions of all sessions."""
