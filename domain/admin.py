@@ -6,7 +6,7 @@ That the caller is an administrator with two factors has been seen to by
 
 from __future__ import annotations
 
-from domain import accounts, audit, sessions, usernames
+from domain import accounts, audit, paging, sessions, usernames
 from domain.accounts import Act
 from domain.audit import Trail, audited
 from domain.errors import Forbidden, NotFound, OwnAccount
@@ -23,11 +23,10 @@ def list_users(
 
     ``username`` limits them to those whose names begin with it, compared as names are.
     """
-    prefix, after = usernames.key(username or ""), int(cursor or 0)
+    prefix, after = usernames.key(username or ""), paging.place(cursor) or 0
     with services.store.read() as tx:
         found = tx.users.page(prefix, after, limit + 1)
-    shown = tuple(found[:limit])
-    return AccountPage(shown, str(shown[-1].number) if len(found) > limit else None)
+    return AccountPage(*paging.cut(found, limit))
 
 
 def get_user(services: Services, user_id: str) -> Account:

@@ -8,10 +8,11 @@ in a transaction of its own, and where that fails the answer is 503.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Concatenate, ParamSpec, TypeVar
 
+from domain import paging
 from domain.errors import FactorLocked, Refusal, TooManyAttempts, Unavailable
 from domain.ports import Transaction
 from domain.records import AuditEvent, Session
@@ -140,8 +141,9 @@ def list_own(services: Services, session: Session, *, limit: int, cursor: str | 
     ``cursor`` is a former page's ``next_cursor``: what is older than that page follows.
     """
     with services.store.read() as tx:
-        found = tx.audit.latest(limit + 1, before=_number(cursor), user_id=session.user_id)
-    return OwnEvents(tuple(_own(event) for event in found[:limit]), _cursor(found, limit))
+        found = tx.audit.latest(limit + 1, before=paging.place(cursor), user_id=session.user_id)
+    shown, following = paging.cut(found, limit)
+    return OwnEvents(tuple(_own(event) for event in shown), following)
 
 
 def _own(event: AuditEvent) -> OwnEvent:
@@ -171,15 +173,6 @@ def list_all(
     """Everybody's events that match, the newest first; paged as :func:`list_own`."""
     with services.store.read() as tx:
         found = tx.audit.latest(
-            limit + 1, before=_number(cursor), user_id=user_id, event=event, result=result
+            limit + 1, before=paging.place(cursor), user_id=user_id, event=event, result=result
         )
-    return AuditPage(tuple(found[:limit]), _cursor(found, limit))
-
-
-def _number(cursor: str | None) -> int | None:
-    return None if cursor is None else int(cursor)
-
-
-def _cursor(found: Sequence[AuditEvent], limit: int) -> str | None:
-    """Where the next page begins: below the last event of this one."""
-    return str(found[limit - 1].number) if len(found) > limit else None
+    return AuditPage(*paging.cut(found, limit))

@@ -14,6 +14,13 @@ from tests.api.calls import fresh_password, refresh
 from tests.domain.world import a_trail
 from tests.support.accounts import Account, ok
 from tests.support.api import Api, Reply
+from tests.support.doors import (
+    at_backup_codes,
+    at_disable,
+    at_login,
+    at_step_up,
+    wrong_backup_code,
+)
 from tests.support.world import World
 
 FREE, LOCK = 5, 50
@@ -24,12 +31,6 @@ _addresses = (f"198.51.{a}.{b}" for a in range(100, 256) for b in range(256))
 
 def address() -> str:
     return next(_addresses)
-
-
-def wrong_backup_code() -> str:
-    """Of the right shape; the chance that it is right is 2 to the minus 77."""
-    alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-    return "-".join("".join(secrets.choice(alphabet) for _ in range(4)) for _ in range(4))
 
 
 def refused(reply: Reply, budget: str, seconds: int) -> None:
@@ -44,23 +45,6 @@ def refused(reply: Reply, budget: str, seconds: int) -> None:
 
 def wrong(reply: Reply, code: str = "invalid_code") -> None:
     assert (reply.status, reply.code) == (401, code), reply.content
-
-
-def at_login(account: Account, code: str) -> Reply:
-    return account.finish(account.begin()["challenge_id"], code)
-
-
-def at_step_up(account: Account, code: str) -> Reply:
-    challenge = ok(account.post("/auth/challenge")).data["challenge_id"]
-    return account.finish(challenge, code, account.token)
-
-
-def at_disable(account: Account, code: str) -> Reply:
-    return account.post("/mfa/disable", json={"password": account.password, "code": code})
-
-
-def at_backup_codes(account: Account, code: str) -> Reply:
-    return account.post("/mfa/backup-codes/verify", json={"code": code})
 
 
 def close(account: Account, budget: str = TOTP) -> None:

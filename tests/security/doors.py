@@ -1,45 +1,20 @@
-"""The places where a code can be given, and wrong codes to give there."""
+"""What the doors do to a user who knocks too often, and the numbers of it."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 
 from tests.security.refusals import refused
 from tests.security.site import Site, fresh_address
-from tests.support.accounts import Account, ok
+from tests.support.accounts import Account
 from tests.support.api import Reply
+from tests.support.doors import at_login
 
 FREE, LOCK, PASSWORD_FREE, ACCOUNT_FREE = 5, 50, 10, 100
 """Of components/policies.yaml, written once more: the rows are about these numbers."""
 BUDGETS = {"totp": FREE, "backup-code": FREE, "password": PASSWORD_FREE}
 
 Door = Callable[[Account, str], Reply]
-
-ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Crockford's base32."""
-
-
-def at_login(account: Account, code: str) -> Reply:
-    return account.finish(account.begin()["challenge_id"], code)
-
-
-def at_step_up(account: Account, code: str) -> Reply:
-    challenge = ok(account.post("/auth/challenge")).data["challenge_id"]
-    return account.finish(challenge, code, account.token)
-
-
-def at_disable(account: Account, code: str) -> Reply:
-    return account.post("/mfa/disable", json={"password": account.password, "code": code})
-
-
-def at_backup_codes(account: Account, code: str) -> Reply:
-    return account.post("/mfa/backup-codes/verify", json={"code": code})
-
-
-def wrong_backup_code() -> str:
-    """Of the right shape; the chance that it is right is 2 to the minus 77."""
-    return "-".join("".join(secrets.choice(ALPHABET) for _ in range(4)) for _ in range(4))
 
 
 def elsewhere(site: Site, account: Account, address: str = "") -> Account:

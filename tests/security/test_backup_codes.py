@@ -14,22 +14,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.security.doors import (
-    ALPHABET,
-    FREE,
-    Door,
-    at_backup_codes,
-    at_disable,
-    at_login,
-    at_step_up,
-    patient,
-    wrong_backup_code,
-)
+from tests.security.doors import FREE, Door, patient
 from tests.security.refusals import names, refused, unchanged
 from tests.security.site import Site, fresh_address
 from tests.security.test_totp import CONNECTIONS, OPEN, ROUNDS, seasoned
 from tests.support.accounts import Account, ok
 from tests.support.api import Reply
+from tests.support.doors import (
+    ALPHABET,
+    at_backup_codes,
+    at_disable,
+    at_login,
+    at_step_up,
+    wrong_backup_code,
+)
 
 PER_SET, LENGTH, LEAST_BITS = 10, 16, 64
 CRITICAL = 61.098

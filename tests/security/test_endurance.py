@@ -19,11 +19,12 @@ import httpx
 import pytest
 
 from tests.e2e.wire import Line
-from tests.security.doors import LOCK, at_login
+from tests.security.doors import LOCK
 from tests.security.refusals import refused
 from tests.security.site import Site, fresh_address
 from tests.security.test_guessing import wrong_codes
 from tests.support.accounts import Account, ok
+from tests.support.doors import at_login
 
 PER_WORKER = 2
 """Connections to each worker; there are two cores."""

@@ -17,20 +17,16 @@ from tests.security.doors import (
     LOCK,
     PASSWORD_FREE,
     Door,
-    at_backup_codes,
-    at_disable,
-    at_login,
-    at_step_up,
     delayed,
     elsewhere,
     patient,
     use_up,
-    wrong_backup_code,
 )
 from tests.security.refusals import refused
 from tests.security.site import Site, fresh_address
 from tests.support.accounts import Account, ok
 from tests.support.api import Api, Reply
+from tests.support.doors import at_backup_codes, at_disable, at_login, at_step_up, wrong_backup_code
 
 BURST, BURSTS = 60, 10
 LONGEST_PASSWORD_DELAY = 900

@@ -13,12 +13,13 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import pytest
 
-from tests.security.doors import at_login, elsewhere
+from tests.security.doors import elsewhere
 from tests.security.phones import Phone
 from tests.security.refusals import refused, unchanged
 from tests.security.site import PERIOD, Site
 from tests.support.accounts import Account, ok
 from tests.support.api import Reply
+from tests.support.doors import at_login
 
 ROUNDS, CONNECTIONS, OPEN = 20, 20, 5
 """Of the races; a user has at most ``OPEN`` challenges, so that each is raced for."""
