@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -34,6 +36,7 @@ ORPHANS = {"404": "NotFound", "405": "MethodNotAllowed", "204": "Options"}
 _RESERVED_HEADERS = frozenset({"accept", "content-type", "authorization"})
 # RFC 9110 section 5.5, without what is obsolete there.
 _FIELD_VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
+_REVISION_DIGITS = 12
 _SEGMENT = re.compile(r"[^{}]*|\{[^{}]+\}")
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -43,13 +46,15 @@ class Contract:
     """A spec ready to be enforced.
 
     `errors` are the rules of replies without an operation, by status. `base_path` is the path of
-    the first server, without a slash at the end.
+    the first server, without a slash at the end. `revision` names what the document says: twelve
+    hexadecimal digits, the same for the same document.
     """
 
     bundle: Bundle = field(repr=False)
     operations: Mapping[str, Operation]
     errors: Mapping[str, ResponseRule]
     base_path: str
+    revision: str
 
     @property
     def document(self) -> dict[str, Any]:
@@ -59,6 +64,12 @@ class Contract:
 def compile_contract(bundle: Bundle, registry: Registry) -> Contract:
     """Raises SpecError with every place that asks for something that cannot be enforced."""
     return _Compiler(bundle, registry).run()
+
+
+def revision_of(document: JSON) -> str:
+    """The beginning of a document's SHA-256, over its canonical form."""
+    written = json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return hashlib.sha256(written.encode("utf-8")).hexdigest()[:_REVISION_DIGITS]
 
 
 def snake_case(name: str) -> str:
@@ -82,6 +93,7 @@ class _Compiler:
             MappingProxyType(operations),
             MappingProxyType(errors),
             self._base_path(),
+            revision_of(self._document),
         )
         if self._problems:
             raise SpecError(in_order(self._problems))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domain.results import Health, KeySet
+from domain.results import Health, KeySet, Readiness
 from domain.services import Services
 
 OK = Health("ok")
@@ -18,11 +18,11 @@ def get_liveness(_services: Services) -> Health:
     return OK
 
 
-def get_readiness(services: Services) -> Health:
+def get_readiness(services: Services) -> Readiness:
     """That the database answers with the expected schema, and that the keys are those of its rows.
 
     Raises :class:`Unavailable`, :class:`KeysUnfit`.
     """
     services.store.ping()
     services.keys.check()
-    return OK
+    return Readiness(OK.status, services.revision)

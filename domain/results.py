@@ -120,6 +120,14 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
+class Readiness:
+    """``revision`` names the contract that is in force."""
+
+    status: str
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
 class OwnEvent:
     """An event as the user sees it whom it is about.
 

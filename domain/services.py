@@ -20,7 +20,8 @@ class Services:
 
     ``passwords`` hashes and checks, ``sealer`` encrypts TOTP secrets at rest, ``tokens`` signs and
     checks access tokens, ``backup_codes`` makes and digests backup codes, ``chain`` seals and keeps
-    audit events, ``keys`` tells whether the keys are those of the database.
+    audit events, ``keys`` tells whether the keys are those of the database, ``revision``
+    names the contract in force.
     """
 
     clock: Clock
@@ -32,5 +33,6 @@ class Services:
     backup_codes: BackupCodes
     chain: Chain
     keys: Custody
+    revision: str
     registration_open: bool = True
     totp_issuer: str = "Countersign"

@@ -19,6 +19,7 @@ from domain.results import (
     NewBackupCodes,
     OwnEvent,
     OwnEvents,
+    Readiness,
     RegisteredUser,
     SessionList,
     SessionSummary,
@@ -35,7 +36,7 @@ def pack(result: object) -> dict[str, Any]:
 
 
 @pack.register
-def _(result: RegisteredUser | Health | BackupCodesLeft) -> dict[str, Any]:
+def _(result: RegisteredUser | Health | Readiness | BackupCodesLeft) -> dict[str, Any]:
     return _members(result)
 
 

@@ -17,7 +17,7 @@ from domain.chain import Chain
 from domain.errors import Refusal
 from domain.keyring import Turns
 from domain.passwords import Passwords
-from domain.policy import OperationPolicy, Policies
+from domain.policy import OperationPolicy
 from domain.ports import Clock
 from domain.records import Client, Session
 from domain.sealing import Sealer
@@ -64,7 +64,7 @@ def prepare(current: Settings) -> None:
 
 def compose(
     current: Settings,
-    policies: Policies,
+    reading: Reading,
     *,
     clock: Clock | None = None,
     passwords: Passwords | None = None,
@@ -74,6 +74,7 @@ def compose(
 
     ``workers`` is the number of processes that share the machine's cores.
     """
+    policies = reading.policies
     store = SqlStore(create_engine(current.database_url))
     directory = KeyDirectory(current.key_dir)
     custodian = Custodian(directory, store)
@@ -93,6 +94,7 @@ def compose(
         backup_codes=BackupCodes(policies.backup_codes, custodian.rings["pepper"]),
         chain=Chain(custodian.audit, tell),
         keys=custodian,
+        revision=reading.contract.revision,
         registration_open=current.registration == "open",
         totp_issuer=current.totp_issuer,
     )
@@ -112,7 +114,7 @@ def create(
     ``observe`` is told (operationId, status, media type) of every reply that leaves.
     """
     policies = reading.policies
-    services = compose(current, policies, clock=clock, passwords=passwords, workers=workers)
+    services = compose(current, reading, clock=clock, passwords=passwords, workers=workers)
     flood = Flood(current.redis_url)
 
     def session_of(request: Request, operation: Operation) -> Session:

@@ -320,7 +320,7 @@ def _services(reading: spec.Reading | None = None) -> Services:
     current = settings.load()
     logs.configure(logging.WARNING)
     app.prepare(current)
-    services = app.compose(current, (reading or spec.read(current.spec)).policies)
+    services = app.compose(current, reading or spec.read(current.spec))
     click.get_current_context().call_on_close(services.store.close)
     services.store.ping()
     return services

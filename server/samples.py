@@ -33,11 +33,13 @@ from domain.results import (
     BackupCodesLeft,
     ChallengeIssued,
     Enrolment,
+    Health,
     KeySet,
     MFAStatus,
     NewBackupCodes,
     OwnEvent,
     OwnEvents,
+    Readiness,
     RegisteredUser,
     SessionList,
     SessionSummary,
@@ -59,6 +61,7 @@ _RARE = {"-", "_"}
 _qr_code = cache(totp.qr_code)
 _Row = TypeVar("_Row")
 _REQUEST_ID = "0123456789abcdef" * 2
+_REVISION = "0123456789ab"
 _ENDS = (
     (audit.SUCCESS, None, None),
     *((audit.SUCCESS, None, kind.value) for kind in Kind),
@@ -218,8 +221,11 @@ class Samples:
         keys = tuple(self._tokens.jwks(_NOW)["keys"])
         return iter((KeySet(keys[:1]), KeySet(keys)))
 
-    def healthy(self) -> Iterator[object]:
+    def healthy(self) -> Iterator[Health]:
         yield meta.OK
+
+    def ready(self) -> Iterator[Readiness]:
+        yield Readiness(meta.OK.status, _REVISION)
 
 
 RESULTS: Mapping[str, Callable[[Samples], Iterable[object]]] = MappingProxyType(
@@ -249,7 +255,7 @@ RESULTS: Mapping[str, Callable[[Samples], Iterable[object]]] = MappingProxyType(
         "listAuditEvents": Samples.audit_pages,
         "getJWKS": Samples.key_sets,
         "getLiveness": Samples.healthy,
-        "getReadiness": Samples.healthy,
+        "getReadiness": Samples.ready,
     }
 )
 _CODE = (errors.InvalidCode, TooManyAttempts)

@@ -11,11 +11,14 @@ from tests.support.world import World
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
-def test_health_is_an_envelope_around_one_word(world: World, path: str) -> None:
+def test_health_is_an_envelope_around_a_word_and_of_readiness_the_revision(
+    world: World, path: str
+) -> None:
     reply = world.api.get(path)
     assert reply.status == 200
     assert reply.json["success"] is True
-    assert reply.data == {"status": "ok"}
+    revision = {"revision": world.application.contract.revision} if "ready" in path else {}
+    assert reply.data == {"status": "ok"} | revision
     assert set(reply.json) == {"success", "message", "data"}
 
 

@@ -64,7 +64,7 @@ def load() -> dict[str, Act]:
     """The acts by operationId, composed from the environment as Countersign composes itself."""
     current = settings.load()
     reading = spec.read(current.spec)
-    services = app.compose(current, reading.policies)
+    services = app.compose(current, reading)
     return {
         name: Act(services, operation, reading.policies.operations[name])
         for name, operation in reading.contract.operations.items()

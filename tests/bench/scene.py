@@ -100,7 +100,7 @@ def _all(status: int) -> dict[str, int]:
 def _services(folder: Path) -> Services:
     current = settings.load(environment(folder))
     app.prepare(current)
-    return app.compose(current, spec.read(current.spec).policies)
+    return app.compose(current, spec.read(current.spec))
 
 
 def _enrolled(services: Services, password: str) -> Session:

@@ -126,6 +126,7 @@ def services_on(store: SqlStore, clock: SettableClock, **changes: Any) -> Servic
         "backup_codes": BackupCodes(POLICIES.backup_codes, Fixed({"p1": bytes(32)}, "p1")),
         "chain": Chain(Fixed({"a1": bytes(32)}, "a1")),
         "keys": KnownKeys(),
+        "revision": "0123456789ab",
     }
     return Services(**(made | changes))
 

@@ -17,8 +17,9 @@ def test_the_key_set_is_a_bare_one(services: Services) -> None:
     assert json.loads(json.dumps(data)) == data
 
 
-def test_health_is_a_word(services: Services) -> None:
-    assert meta.get_liveness(services) == meta.get_readiness(services) == {"status": "ok"}
+def test_health_is_a_word_and_readiness_names_the_contract_too(services: Services) -> None:
+    assert meta.get_liveness(services) == {"status": "ok"}
+    assert meta.get_readiness(services) == {"status": "ok", "revision": services.revision}
 
 
 def test_every_result_has_a_packer() -> None:

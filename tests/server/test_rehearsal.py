@@ -125,7 +125,7 @@ PLANTED: dict[str, tuple[Edits, tuple[str, str], str]] = {
     "a new required property": (
         [(COMMON, HEALTH, SINCE)],
         (COMMON, "Health:\n  type: object\n  required:"),
-        'getLiveness answers 200 (and 1 more replies), but "/data" lacks "since"',
+        'getLiveness answers 200, but "/data" lacks "since"',
     ),
     "nullable taken away": (
         [(COMMON, NULLABLE + "  nullable: true\n", NULLABLE)],
