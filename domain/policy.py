@@ -1,4 +1,4 @@
-"""What the spec decides, read once at start into frozen values (see ``server/policies.py``)."""
+"""What the spec decides, read once at start into frozen values (see ``server/extensions.py``)."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from contract.view import Gate
 from domain.addresses import origin
 from domain.errors import TooManyRequests, Unavailable
 from domain.policy import FloodPolicy
-from server.policies import RATE_LIMIT
+from server.extensions import RATE_LIMIT
 
 log = structlog.get_logger("server")
 

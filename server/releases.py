@@ -17,7 +17,7 @@ from typing import Any, Literal
 from contract.diagnostics import error
 from contract.diff import Change, Document, compare, misfit
 from contract.diff.versions import Version, parse
-from server.policies import ASSURANCE, ROLE
+from server.extensions import ASSURANCE, ROLE
 
 RELEASED = "released"
 """The folder beside a spec's root that keeps one bundle, ``<version>.json``, of each release."""

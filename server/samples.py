@@ -48,7 +48,7 @@ from domain.results import (
 )
 from domain.second_factor import Kind
 from domain.tokens import AccessTokens, new_opaque
-from server.policies import RATE_LIMIT
+from server.extensions import RATE_LIMIT
 from server.settings import Settings
 
 _NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)

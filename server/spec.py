@@ -18,7 +18,8 @@ from contract.completeness import Handler, argument_names, bind
 from contract.diagnostics import SpecError, error, in_order
 from contract.extensions import Registry
 from domain.policy import Policies
-from server.policies import ATTEMPTS, AUDIT, build, registry
+from server.extensions import ATTEMPTS, AUDIT, registry
+from server.policies import build
 from server.rehearsal import rehearse
 
 HANDLERS = MappingProxyType(

@@ -14,7 +14,7 @@ from contract.bundle import Bundle, load
 from contract.diagnostics import Diagnostic, Location, SpecError
 from contract.extensions import Extension, Registry
 from contract.source import Sources
-from server.policies import registry as shipped_registry
+from server.extensions import registry as shipped_registry
 from tests.contract.notes import complaints, copy, loaded, plant, registry
 
 SHIPPED = Path(__file__).parents[2] / "spec"

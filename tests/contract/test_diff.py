@@ -15,7 +15,7 @@ from contract.bundle import load
 from contract.diagnostics import SpecError
 from contract.diff import Change, Document, compare, misfit
 from contract.source import Node
-from server.policies import registry
+from server.extensions import registry
 from tests.contract.notes import copy as copied
 from tests.contract.notes import plant
 from tests.support.servers import ROOT

@@ -9,7 +9,7 @@ import pytest
 from contract.bundle import Bundle, load
 from contract.compile import compile_contract, revision_of
 from contract.enrich import with_headers
-from server.policies import registry
+from server.extensions import registry
 from tests.support.servers import ROOT
 
 STATUS = "/paths/~1mfa~1status/get"

@@ -17,7 +17,7 @@ from contract.bundle import load
 from contract.diagnostics import Location, SpecError
 from contract.lint import patterns
 from contract.source import Node, Sources
-from server.policies import registry
+from server.extensions import registry
 from tests.contract.notes import SPEC, complaints, copy, loaded, plant
 
 SHIPPED = Path(__file__).parents[2] / "spec"
