@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
 from contract.diagnostics import SpecError
 from domain import accounts, audit, reencryption, verification
@@ -21,7 +18,8 @@ from domain.errors import Refusal, Unavailable
 from domain.records import AuditEvent
 from domain.services import Services
 from domain.verification import Defect, verify
-from server import app, explain, keyring, keys, logs, releases, serve, settings, spec
+from server import app, keyring, keys, logs, serve, settings, spec
+from server.spec_commands import spec_group, warn
 from storage import migrate
 from storage.engine import DatabaseURLError
 
@@ -88,6 +86,9 @@ def main() -> None:
     """A spec-first multi-factor-authentication server."""
 
 
+main.add_command(spec_group)
+
+
 @main.command("serve")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8080, show_default=True, help="Port to listen on.")
@@ -99,101 +100,9 @@ def serve_command(host: str, port: int, workers: int) -> None:
     logs.configure()
     current = settings.load()
     reading = spec.read(current.spec)
-    _warn(reading)
+    warn(reading)
     app.prepare(current)
     serve.run(current, reading, host, port, workers)
-
-
-def _warn(reading: spec.Reading) -> None:
-    """What an author may leave for later; plain text, as the errors are."""
-    for diagnostic in reading.bundle.warnings:
-        click.echo(str(diagnostic), err=True)
-
-
-@main.group("spec")
-def spec_group() -> None:
-    """Read the spec as the server does."""
-
-
-_PATH = click.argument(
-    "root", required=False, type=click.Path(path_type=Path, exists=True, dir_okay=False)
-)
-
-
-def _root(given: Path | None) -> Path:
-    return given or settings.load().spec
-
-
-@spec_group.command("lint")
-@_PATH
-def spec_lint(root: Path | None) -> None:
-    """List everything that is wrong with the spec, as file:line:column; examples included."""
-    reading = spec.read(_root(root), examples="error")
-    _warn(reading)
-    click.echo(f"{len(reading.contract.operations)} operations, no errors")
-
-
-@spec_group.command("bundle")
-@_PATH
-@click.option("--format", "form", type=click.Choice(["json", "yaml"]), default="json")
-def spec_bundle(root: Path | None, form: str) -> None:
-    """Print the spec as one document, component names kept."""
-    document = spec.read(_root(root)).bundle.document
-    if form == "json":
-        click.echo(json.dumps(document, ensure_ascii=False, indent=2))
-    else:
-        click.echo(yaml.safe_dump(document, allow_unicode=True, sort_keys=False), nl=False)
-
-
-@spec_group.command("explain")
-@click.argument("operation_id", required=False)
-def spec_explain(operation_id: str | None) -> None:
-    """Print what the spec decides for one operation, or for all, and where it says so."""
-    reading = spec.read(_root(None))
-    try:
-        click.echo(explain.table(reading, operation_id))
-    except LookupError as error:
-        raise click.BadParameter(str(error.args[0])) from None
-
-
-@spec_group.command("diff")
-@click.argument("old", required=False)
-@click.argument("new", required=False)
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-@click.option("--released", is_flag=True, help="Hold info.version against the last release.")
-def spec_diff(old: str | None, new: str | None, as_json: bool, released: bool) -> None:
-    """List what changed from OLD to NEW (the spec in force) and whether it breaks consumers.
-
-    Each is a spec's root file, a folder with one, or a git revision. The exit status is 1 where a
-    change is breaking, and 2 where a spec cannot be read. With --released OLD is the last release,
-    and 1 means that info.version does not move as the changes ask.
-    """
-    if (old is None) is not released:
-        raise click.UsageError("give OLD, or --released alone")
-    try:
-        found = _comparison(old, new)
-        wrong = found.misfit() if released else None
-    except (SpecError, settings.SettingsError, releases.Unreadable, OSError) as unreadable:
-        click.echo(str(unreadable), err=True)
-        sys.exit(2)
-    _tell(found, as_json, brief=released and wrong is None)
-    if wrong:
-        click.echo(wrong, err=True)
-    sys.exit(1 if (wrong if released else found.breaks) else 0)
-
-
-def _comparison(old: str | None, new: str | None) -> releases.Comparison:
-    current = settings.load().spec
-    return releases.compared(old, new, current) if old else releases.against_release(current)
-
-
-def _tell(found: releases.Comparison, as_json: bool, brief: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(found.as_json(), ensure_ascii=False, indent=2))
-        return
-    for change in () if brief else found.changes:
-        click.echo(str(change))
-    click.echo(found.summary())
 
 
 @main.group("db")
