@@ -24,7 +24,7 @@ from domain.sealing import Sealer
 from domain.services import Services
 from domain.sessions import authenticate
 from domain.tokens import AccessTokens
-from server import docs, keys, logs, settings, spec
+from server import docs, explain, keys, logs, settings, spec
 from server.client import client_of
 from server.cors import Cors, sent_headers
 from server.flood import READINESS, Flood, gate
@@ -140,7 +140,7 @@ def create(
         refusals=(Refusal,),
         context={"client": client, "policy": policy, "trail": trail},
         mode=current.contract,
-        docs=docs.pages,
+        docs=partial(docs.pages, explained=partial(explain.as_json, reading)),
         observe=observe,
         lifespan=_closing(services, flood),
         gate=gate(flood, reading.contract.operations, partial(_address, current)),

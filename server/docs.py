@@ -1,19 +1,21 @@
 """``/docs`` from files shipped with a package, ``/openapi.json`` and ``/openapi.yaml``.
 
-Nothing is fetched from another host, and the policy headers say so to the browser.
+Beside each operation the page shows what the spec decides for it (``server/explain.py``). Nothing
+is fetched from another host, and the policy headers say so to the browser.
 """
 
 from __future__ import annotations
 
 import json
 import mimetypes
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import swagger_ui_bundle
 import yaml
 from starlette.responses import RedirectResponse, Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 PREFIX = "/docs"
 _PAGE = Path(__file__).parent / "static"
@@ -37,8 +39,12 @@ _PAGE_HEADERS = _CLOSED | {
 }
 
 
-def pages(document: dict[str, Any]) -> dict[str, ASGIApp]:
-    """Every page by its exact path, made once. ``document`` is the bundle."""
+def pages(document: dict[str, Any], explained: Callable[[], Any]) -> dict[str, ASGIApp]:
+    """Every page by its exact path, made once.
+
+    ``document`` is the bundle, ``explained`` makes what is shown beside the operations; it is
+    called when somebody first looks.
+    """
     as_json = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
     as_yaml = yaml.dump(document, Dumper=_DUMPER, allow_unicode=True, sort_keys=False).encode()
     vendor = Path(str(swagger_ui_bundle.swagger_ui_path))
@@ -48,8 +54,23 @@ def pages(document: dict[str, Any]) -> dict[str, ASGIApp]:
         PREFIX: RedirectResponse(f"{PREFIX}/", status_code=308, headers=_DATA),
         f"{PREFIX}/": _file(_PAGE / "index.html"),
     }
+    found[f"{PREFIX}/explained.json"] = _Late(explained)
     found |= {f"{PREFIX}/{name}": _file(_PAGE / name) for name in ("page.js", "page.css")}
     return found | {f"{PREFIX}/assets/{name}": _file(vendor / name) for name in _ASSETS}
+
+
+class _Late:
+    """A document that is made when it is first asked for: few starts are followed by a look."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._made: Response | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._made is None:
+            body = json.dumps(self._make(), ensure_ascii=False, separators=(",", ":")).encode()
+            self._made = Response(body, media_type="application/json", headers=_DATA)
+        await self._made(scope, receive, send)
 
 
 def _file(path: Path) -> Response:

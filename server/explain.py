@@ -1,76 +1,202 @@
-"""``countersign spec explain``: what the spec decides for an operation, and where it says so."""
+"""What the spec decides for each operation, and where it says so.
+
+``countersign spec explain`` prints it, ``/docs`` shows it beside each operation.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from contract.bundle import Bundle
+from contract.operation import Operation, Parameter
+from contract.violations import step
+from server import bodies, places
+from server.rehearsal import replies
+from server.samples import Samples
 from server.spec import Reading
 
-_METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _EXTENSION = "x-"
+_SCHEMA = "/components/schemas/"
+_WIDEST = 44
+"""Columns that values are padded to; a longer one stands out to the right."""
 
 
-def table(reading: Reading, operation_id: str | None = None) -> str:
-    """One block an operation: name, value and file:line of each thing decided.
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that is decided, and the file and line that say so."""
+
+    name: str
+    value: str
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Everything that the spec decides for one operation. ``path`` begins with the base path."""
+
+    operation: str
+    method: str
+    path: str
+    lines: tuple[Line, ...]
+
+    def __str__(self) -> str:
+        """A block for people: the operation, and one row for each line."""
+        width = max(len(line.name) for line in self.lines)
+        size = min(_WIDEST, max(len(line.value) for line in self.lines))
+        rows = [f"  {x.name:<{width}}  {x.value:<{size}}  {x.file}:{x.line}" for x in self.lines]
+        return "\n".join([f"{self.operation}  {self.method} {self.path}", *rows])
+
+
+def explain(reading: Reading, operation_id: str | None = None) -> list[Explanation]:
+    """One operation, or all in the order of the spec.
 
     Raises LookupError for an operationId that the spec does not have.
     """
-    found = dict(_operations(reading.bundle))
-    if operation_id is not None and operation_id not in found:
-        raise LookupError(f"no operation {operation_id}; the spec has: {', '.join(found)}")
-    chosen = [operation_id] if operation_id else list(found)
-    return "\n\n".join(_block(reading, name, *found[name]) for name in chosen)
+    operations = reading.contract.operations
+    if operation_id is not None and operation_id not in operations:
+        raise LookupError(f"no operation {operation_id}; the spec has: {', '.join(operations)}")
+    chosen = operations if operation_id is None else (operation_id,)
+    reader = _Reader(reading)
+    return [reader.explanation(operations[name]) for name in chosen]
 
 
-def _operations(bundle: Bundle) -> Iterator[tuple[str, tuple[str, str, str]]]:
-    for path, item in bundle.document["paths"].items():
-        for method in _METHODS:
-            if method in item:
-                escaped = path.replace("~", "~0").replace("/", "~1")
-                pointer = f"/paths/{escaped}/{method}"
-                yield item[method]["operationId"], (path, method, pointer)
+def as_json(reading: Reading, operation_id: str | None = None) -> list[dict[str, Any]]:
+    """The same for programs: the attributes of each explanation, and of each of its lines."""
+    return [asdict(each) for each in explain(reading, operation_id)]
 
 
-def _block(reading: Reading, name: str, path: str, method: str, pointer: str) -> str:
-    operation = reading.contract.operations[name]
-    head = f"{name}  {method.upper()} {path}  handlers.{operation.stem}.{operation.function}"
-    rows = [
-        (label, value, reading.bundle.where(place, key=True))
-        for label, value, place in _rows(reading.bundle.document, path, method, pointer)
-    ]
-    width = max(len(label) for label, _, _ in rows)
-    size = max(len(value) for _, value, _ in rows)
-    lines = [
-        f"  {label:<{width}}  {value:<{size}}  {where.file}:{where.line}"
-        for label, value, where in rows
-    ]
-    return "\n".join([head, *lines])
+class _Reader:
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._document = reading.bundle.document
+        contract = reading.contract
+        self._samples = Samples(
+            reading.policies, bodies.usernames(contract), bodies.pages(contract)
+        )
+
+    def explanation(self, operation: Operation) -> Explanation:
+        lines = (
+            Line(name, value, where.file, where.line)
+            for name, value, pointer in self._rows(operation)
+            for where in [self._reading.bundle.where(pointer, key=True)]
+        )
+        path = self._reading.contract.base_path + operation.path
+        return Explanation(operation.id, operation.method, path, tuple(lines))
+
+    def _rows(self, operation: Operation) -> Iterator[tuple[str, str, str]]:
+        """Name, value and pointer of each thing, in the order in which a request meets it."""
+        _, declared = places.resolved(self._document, operation.pointer)
+        handler = f"handlers.{operation.stem}.{operation.function}"
+        yield "handler", handler, f"{operation.pointer}/operationId"
+        if "security" in declared:
+            yield "security", _security(declared["security"]), f"{operation.pointer}/security"
+        for key, value in declared.items():
+            if key.startswith(_EXTENSION) or key == "deprecated":
+                yield from _values(key, value, f"{operation.pointer}/{key}")
+        yield from self._request(operation)
+        yield from self._lasting(operation)
+        yield from self._replies(operation)
+
+    def _request(self, operation: Operation) -> Iterator[tuple[str, str, str]]:
+        for parameter in operation.parameters:
+            needed = " (required)" if parameter.required else ""
+            default = "" if parameter.default is None else f" (default {parameter.default})"
+            value = f"{parameter.type}{needed}{default}"
+            place = self._parameter(operation, parameter)
+            yield f"{parameter.where} {parameter.name}", value, place
+        if operation.body is not None:
+            content = places.resolved(self._document, f"{operation.pointer}/requestBody")[1]
+            for media_type, media in content["content"].items():
+                yield f"body {media_type}", _named(media), f"{operation.pointer}/requestBody"
+
+    def _parameter(self, operation: Operation, parameter: Parameter) -> str:
+        """The pointer to a parameter, which the operation or its path lists."""
+        wanted = parameter.where, parameter.name
+        for holder in (operation.pointer, operation.pointer.rpartition("/")[0]):
+            listed = places.resolved(self._document, holder)[1].get("parameters", ())
+            for index in range(len(listed)):
+                place = f"{holder}/parameters/{index}"
+                found = places.resolved(self._document, place)[1]
+                if (found["in"], found["name"]) == wanted:
+                    return place
+        return operation.pointer
+
+    def _lasting(self, operation: Operation) -> Iterator[tuple[str, str, str]]:
+        """What the schemas of a request and of its success say by themselves, as lifetimes."""
+        roots = (f"{operation.pointer}/requestBody", self._success(operation))
+        for pointer in sorted(self._reached(roots)):
+            schema = places.resolved(self._document, pointer)[1]
+            for key, value in schema.items():
+                if key.startswith(_EXTENSION):
+                    name = pointer.removeprefix(_SCHEMA)
+                    yield from _values(f"{name} {key}", value, f"{pointer}/{key}")
+
+    def _success(self, operation: Operation) -> str:
+        return f"{operation.pointer}/responses{step(operation.success)}"
+
+    def _reached(self, roots: Iterable[str]) -> set[str]:
+        """The pointers of the schemas that these lead to by reference."""
+        found: set[str] = set()
+        waiting = list(roots)
+        while waiting:
+            node = self._at(waiting.pop())
+            for pointer in _references(node):
+                if pointer not in found:
+                    found.add(pointer)
+                    waiting.append(pointer)
+        return {pointer for pointer in found if pointer.startswith(_SCHEMA)}
+
+    def _at(self, pointer: str) -> Any:
+        try:
+            return places.resolved(self._document, pointer)[1]
+        except KeyError:  # an operation without a body
+            return None
+
+    def _replies(self, operation: Operation) -> Iterator[tuple[str, str, str]]:
+        policy = self._reading.policies.operations[operation.id]
+        codes: dict[str, dict[str, None]] = {}
+        for name, _ in replies(operation, policy, self._samples):
+            status, _, code = name.partition(" ")
+            codes.setdefault(status, {})[code] = None
+        success = self._success(operation)
+        yield "message", operation.message, f"{success}/description"
+        content = places.resolved(self._document, success)[1].get("content", {})
+        shown = ", ".join(_named(media) for media in content.values())
+        for status in operation.responses:
+            sent = ", ".join(codes.get(status, ()))
+            value = shown if status == str(operation.success) else sent
+            yield f"status {status}", value, f"{operation.pointer}/responses{step(status)}"
 
 
-def _rows(
-    document: dict[str, Any], path: str, method: str, pointer: str
-) -> Iterator[tuple[str, str, str]]:
-    operation = document["paths"][path][method]
-    if "security" in operation:
-        yield "security", _security(operation["security"]), f"{pointer}/security"
-    for key, value in operation.items():
-        if key.startswith(_EXTENSION):
-            yield from _values(key, value, f"{pointer}/{key}")
-    if "requestBody" in operation:
-        yield "body", ", ".join(operation["requestBody"]["content"]), f"{pointer}/requestBody"
-    for status in operation["responses"]:
-        yield f"status {status}", "", f"{pointer}/responses/{status}"
+def _references(node: Any) -> Iterator[str]:
+    """Every reference that stands inside a value."""
+    if isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            yield node["$ref"].removeprefix("#")
+        for value in node.values():
+            yield from _references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _references(value)
 
 
 def _security(requirements: list[dict[str, Any]]) -> str:
     return " or ".join(" and ".join(each) or "none" for each in requirements) or "none"
 
 
+def _named(media: dict[str, Any]) -> str:
+    """The names of the schemas that a body is made of, the envelope's left out."""
+    names = [pointer.rpartition("/")[2] for pointer in _references(media.get("schema", {}))]
+    return ", ".join(names[1:] or names)
+
+
 def _values(label: str, value: Any, pointer: str) -> Iterator[tuple[str, str, str]]:
+    """The leaves of an extension's value."""
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from _values(f"{label} {key}", inner, f"{pointer}/{key}")
+            yield from _values(f"{label} {key}", inner, f"{pointer}{step(key)}")
     else:
-        yield label, str(value), pointer
+        said = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        yield label, said.lower() if isinstance(value, bool) else said, pointer

@@ -56,11 +56,16 @@ def spec_bundle(root: Path | None, form: str) -> None:
 
 @spec_group.command("explain")
 @click.argument("operation_id", required=False)
-def spec_explain(operation_id: str | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def spec_explain(operation_id: str | None, as_json: bool) -> None:
     """Print what the spec decides for one operation, or for all, and where it says so."""
     reading = spec.read(_root(None))
     try:
-        click.echo(explain.table(reading, operation_id))
+        if as_json:
+            found = explain.as_json(reading, operation_id)
+            click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        else:
+            click.echo("\n\n".join(map(str, explain.explain(reading, operation_id))))
     except LookupError as error:
         raise click.BadParameter(str(error.args[0])) from None
 

@@ -1,11 +1,54 @@
 // The bundle is served beside the page, so the page needs no other host.
-window.ui = SwaggerUIBundle({
-  url: "../openapi.json",
-  dom_id: "#swagger-ui",
-  deepLinking: true,
-  displayRequestDuration: true,
-  docExpansion: "list",
-  defaultModelsExpandDepth: 0,
-  tryItOutEnabled: true,
-  validatorUrl: null,
-});
+"use strict";
+
+// What the spec decides for an operation, and the line that says so, above its responses.
+const explaining = (explained) => (system) => {
+  const e = system.React.createElement;
+  const found = new Map(explained.map((each) => [`${each.method} ${each.path}`, each]));
+
+  const row = (line, index) =>
+    e("tr", { key: index },
+      e("th", { scope: "row" }, line.name),
+      e("td", null, line.value),
+      e("td", { className: "place" }, `${line.file}:${line.line}`));
+
+  const panel = (explanation) =>
+    e("details", { className: "explained" },
+      e("summary", { className: "opblock-section-header" },
+        e("h4", { className: "opblock-title" }, "What the spec decides")),
+      e("div", { className: "scroll" },
+        e("table", null, e("tbody", null, explanation.lines.map(row)))));
+
+  const beside = (Responses) => (props) => {
+    const explanation = found.get(`${props.method.toUpperCase()} ${base()}${props.path}`);
+    return e("div", null,
+      explanation ? panel(explanation) : null,
+      e(Responses, props));
+  };
+
+  const base = () => {
+    const server = system.specSelectors.servers().first();
+    const path = server ? new URL(server.get("url"), window.location.href).pathname : "";
+    return path.replace(/\/$/, "");
+  };
+
+  return { wrapComponents: { responses: beside } };
+};
+
+const show = (explained) => {
+  window.ui = SwaggerUIBundle({
+    url: "../openapi.json",
+    dom_id: "#swagger-ui",
+    deepLinking: true,
+    displayRequestDuration: true,
+    docExpansion: "list",
+    defaultModelsExpandDepth: 0,
+    tryItOutEnabled: true,
+    validatorUrl: null,
+    plugins: [explaining(explained)],
+  });
+};
+
+fetch("explained.json")
+  .then((reply) => reply.json())
+  .then(show);

@@ -10,7 +10,7 @@ from server.docs import pages
 from tests.support.servers import ROOT
 from tests.support.world import World
 
-PATHS = sorted(pages({"openapi": "3.0.3"}))
+PATHS = sorted(pages({"openapi": "3.0.3"}, list))
 HTML = ROOT / "server" / "static" / "index.html"
 
 
@@ -44,3 +44,12 @@ def test_what_the_page_names_is_there(world: World) -> None:
     named = re.findall(r"(?:src|href)=\"([^\"]+)\"", HTML.read_text(encoding="utf-8"))
     assert {world.api.get(f"/docs/{name}").status for name in named} == {200}
     assert {f"/docs/{name}" for name in named} <= set(PATHS)
+
+
+def test_what_the_spec_decides_is_shown_for_every_operation(world: World) -> None:
+    reply = world.api.get("/docs/explained.json")
+    told = {f"{each['method']} {each['path']}" for each in reply.json}
+    document = world.api.get("/openapi.json").json
+    paths = {f"{m.upper()} {path}" for path, item in document["paths"].items() for m in item}
+    assert told == paths
+    assert 'fetch("explained.json")' in (HTML.parent / "page.js").read_text(encoding="utf-8")
