@@ -95,8 +95,8 @@ check: lint spec test ## What CI runs: lint, spec, test and the verdict on contr
 	$(BIN)/python -m tests.support.coverage
 
 .PHONY: bench
-bench: setup ## Measure against stock Connexion and bare Flask; writes docs/benchmarks.md
-	$(BIN)/python -m tests.bench
+bench: setup ## Measure against stock Connexion and bare Flask (or AGAINST=<revision>); writes docs/benchmarks.md
+	$(BIN)/python -m tests.bench $(if $(AGAINST),--against $(AGAINST))
 
 .PHONY: clean
 clean: ## Remove the environment and what was built (not var/, which holds data and keys)

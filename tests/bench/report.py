@@ -10,13 +10,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tests.bench.bare import THREADS
-from tests.bench.run import PEERS, PROGRAMS, Rates, Spread
+from tests.bench.run import EARLIER, PROGRAMS, Rates, Spread
 from tests.bench.scene import CONNECTIONS, LOGIN_LENGTH, LOGINS
 
 PACKAGES = (
     *("connexion", "flask", "werkzeug", "starlette", "uvicorn", "uvloop", "httptools", "a2wsgi"),
     *("gunicorn", "sqlalchemy", "jsonschema-rs", "pyjwt", "cryptography", "argon2-cffi"),
 )
+PEERS = ("stock", "bare")
 NAMES = {"countersign": "Countersign", "stock": "stock Connexion", "bare": "bare Flask"}
 TARGETS = (("GET /health/live", "stock", 3.0), ("GET /mfa/status", "bare", 1.0))
 """Operation, peer, and the ratio that this project wants to reach."""
@@ -31,6 +32,12 @@ def ratios(rates: Rates) -> str:
             for title in rates.by_operation
         ),
     )
+
+
+def against(rates: Rates, revision: str) -> str:
+    """Countersign now against itself at another revision, as a Markdown table."""
+    rows = ([title, _ratio(rates.ratio(title, EARLIER))] for title in rates.by_operation)
+    return _table(["operation", f"against {revision}"], rows)
 
 
 def absolutes(rates: Rates) -> str:

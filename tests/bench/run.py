@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,9 @@ PROGRAMS = {
     "bare": [sys.executable, "-m", "tests.bench.bare"],
 }
 """How each server is started; None stands for the console script, as it is shipped."""
-PEERS = ("stock", "bare")
+EARLIER = "earlier"
+"""The name of Countersign as it was at another revision."""
+Programs = Mapping[str, list[str] | None]
 RESPONDER = [sys.executable, "-m", "tests.bench.responder"]
 
 
@@ -49,8 +51,7 @@ class Rates:
     ceiling: list[float] = field(default_factory=list)
 
     def add(self, operation: str, server: str, rate: float) -> None:
-        row = self.by_operation.setdefault(operation, {name: [] for name in PROGRAMS})
-        row[server].append(rate)
+        self.by_operation.setdefault(operation, {}).setdefault(server, []).append(rate)
 
     def ratio(self, operation: str, peer: str) -> Spread:
         """How many times as many requests Countersign serves as a peer, round by round."""
@@ -59,19 +60,20 @@ class Rates:
         return Spread.of([ours / theirs for ours, theirs in pairs])
 
 
-def run(rounds: int, warm_up: float, seconds: float) -> Rates:
+def run(rounds: int, warm_up: float, seconds: float, programs: Programs = PROGRAMS) -> Rates:
     """Measure. Both times are in seconds, for each measurement. Raises Unexpected."""
     rates = Rates()
     with TemporaryDirectory() as folder, ExitStack() as stack:
         scene = Scene(Path(folder))
         servers = {
-            name: stack.enter_context(_server(scene, Path(folder), name)) for name in PROGRAMS
+            name: stack.enter_context(_server(scene, Path(folder), name, program))
+            for name, program in programs.items()
         }
         ceiling = stack.enter_context(serving(Path(folder), program=RESPONDER))
         for number in range(rounds):
             print(f"round {number + 1} of {rounds}", file=sys.stderr)
             live, *_ = operations = scene.operations()
-            for operation, name in _turns(operations, number):
+            for operation, name in _turns(operations, [*programs], number):
                 outcome = _measure(servers[name], operation, warm_up, seconds)
                 check(operation, name, outcome)
                 rates.add(operation.title, name, outcome.rate)
@@ -80,15 +82,18 @@ def run(rounds: int, warm_up: float, seconds: float) -> Rates:
 
 
 @contextmanager
-def _server(scene: Scene, folder: Path, name: str) -> Iterator[ServerProcess]:
+def _server(
+    scene: Scene, folder: Path, name: str, program: list[str] | None
+) -> Iterator[ServerProcess]:
     own = folder / name
-    with serving(folder, env=scene.copy(own), program=PROGRAMS[name]) as server:
+    with serving(folder, env=scene.copy(own), program=program) as server:
         yield server
 
 
-def _turns(operations: list[Operation], number: int) -> Iterator[tuple[Operation, str]]:
+def _turns(
+    operations: list[Operation], names: list[str], number: int
+) -> Iterator[tuple[Operation, str]]:
     """Operation by operation, another server first in each round, so that none has the best place."""
-    names = list(PROGRAMS)
     first = number % len(names)
     for operation in operations:
         for name in names[first:] + names[:first]:

@@ -11,8 +11,9 @@ import pytest
 
 from server.keys import KINDS
 from tests.bench import report
+from tests.bench.earlier import command, exported
 from tests.bench.load import Job, Outcome, measure
-from tests.bench.run import PROGRAMS, RESPONDER, Rates, Spread, Unexpected, check
+from tests.bench.run import EARLIER, PROGRAMS, RESPONDER, Rates, Spread, Unexpected, check
 from tests.bench.scene import CONNECTIONS, Operation, Scene
 from tests.support.servers import serving
 
@@ -97,3 +98,24 @@ def test_the_copies_share_rows_and_keys_and_no_file(tmp_path: Path) -> None:
     names = [sorted(path.name for path in (folder / "keys").glob("*-*")) for folder in folders]
     assert names[0] == names[1]
     assert [name.partition("-")[0] for name in names[0]] == sorted(KINDS)
+
+
+def test_an_earlier_revision_runs_its_own_code(tmp_path: Path) -> None:
+    with exported("HEAD") as folder:
+        module = folder / "domain" / "meta.py"
+        text = module.read_text("utf-8")
+        assert text.count('OK = Health("ok")') == 1
+        module.write_text(text.replace('OK = Health("ok")', 'OK = Health("OK")'), "utf-8")
+        with (
+            pytest.raises(AssertionError, match='"/data/status" can be "OK"'),
+            serving(tmp_path, program=command(folder)),
+        ):
+            pass
+
+
+def test_an_earlier_revision_is_a_row_of_its_own() -> None:
+    rates = Rates()
+    for ours, theirs in [(100, 50), (90, 100), (100, 100)]:
+        rates.add("op", "countersign", ours)
+        rates.add("op", EARLIER, theirs)
+    assert "| op | 1.00× (0.90 to 2.00) |" in report.against(rates, "v1")
