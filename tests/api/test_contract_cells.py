@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
-from contract.body import LIMIT
 from tests.api import faults
-from tests.api.calls import (
-    FOR_ADMINISTRATORS,
-    SPEC,
-    SPEC_OPERATIONS,
-    Call,
-    fresh_password,
-    path_of,
-    ready,
-)
+from tests.api.calls import SPEC, SPEC_OPERATIONS, Call, fresh_password, path_of, ready
+from tests.api.causes import CAUSES, GUESSED_AT, JSON, NOBODY, WITH_TOKEN
 from tests.support.accounts import Account
 from tests.support.api import Reply
 from tests.support.coverage import RECORDER, Cell, declared
@@ -29,8 +19,6 @@ OPERATIONS = SPEC_OPERATIONS
 CELLS = sorted(declared(SPEC.bundle.document))
 WITH_BODY = [name for name, operation in OPERATIONS.items() if operation.body]
 FLOOD = "{rate: 50, per: PT1S, burst: 500}"
-NOBODY = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
-WITH_TOKEN = [name for name, operation in OPERATIONS.items() if operation.security.mandatory]
 
 CODES = {
     "400": {"invalid_request"},
@@ -68,108 +56,8 @@ def lying(world: World) -> World:
     return faults.with_handlers(world, faults.adding_a_property)
 
 
-# -- the causes ------------------------------------------------------------------------------
+# -- every cell ------------------------------------------------------------------------------
 
-
-def success(world: World, operation: str) -> Reply:
-    return ready(world, operation).send()
-
-
-def bad_request(world: World, operation: str) -> Reply:
-    return ready(world, operation).send(params={"undeclared": "1"})
-
-
-def unauthorized(world: World, operation: str) -> Reply:
-    if operation in WITH_TOKEN:
-        return ready(world, operation).send(token=None)
-    call = ready(world, operation)
-    body = {
-        name: "A" * 43 if name == "refresh_token" else value for name, value in call.body.items()
-    }
-    return call.send(json=body | ({"password": fresh_password()} if "password" in body else {}))
-
-
-def forbidden(world: World, operation: str) -> Reply:
-    """With a second factor, so that nothing but the role is missing."""
-    member = world.account().sign_in().enrol()
-    return replace(ready(world, operation), token=member.token).send()
-
-
-def not_found(world: World, operation: str) -> Reply:
-    if operation in FOR_ADMINISTRATORS:
-        return replace(ready(world, operation), segment=NOBODY).send()
-    stranger = world.account().sign_in()
-    other = ready(world, operation, stranger).segment
-    return replace(ready(world, operation), segment=other).send()
-
-
-def conflict(world: World, operation: str) -> Reply:
-    call = ready(world, operation, world.account().sign_in())
-    if operation in FOR_ADMINISTRATORS:
-        return replace(call, segment=call.account.user_id).send()
-    if operation == "registerUser":
-        return call.send(json=call.body | {"username": call.account.username})
-    if operation == "changePassword":
-        return call.send(json=call.body | {"new_password": "password123"})
-    bodies = {
-        "verifyMFA": {"code": "000001"},
-        "verifyBackupCode": {"code": "AAAA-BBBB-CCCC-DDDD"},
-        "disableMFA": {"password": call.account.password, "code": "000001"},
-    }
-    plain = world.account().sign_in()
-    return call.send(json=bodies.get(operation), token=plain.token)
-
-
-def too_large(world: World, operation: str) -> Reply:
-    return ready(world, operation).send(json=None, content=b" " * (LIMIT + 1), headers=JSON)
-
-
-def unsupported(world: World, operation: str) -> Reply:
-    content, headers = b"code=1", {"Content-Type": "application/x-www-form-urlencoded"}
-    return ready(world, operation).send(json=None, content=content, headers=headers)
-
-
-def too_many(world: World, operation: str) -> Reply:
-    call = ready(world, operation)
-    for _ in range(20):
-        reply = call.send(json=_wrong(call.body))
-        if reply.status != 401:
-            return reply
-    return reply
-
-
-def _wrong(body: dict[str, str]) -> dict[str, str]:
-    """The same request with a secret that is not right."""
-    name = next(n for n in ("password", "current_password", "code") if n in body)
-    return body | {name: "0000-0000-0000-0000" if name == "code" else fresh_password()}
-
-
-def unavailable(world: World, operation: str) -> Reply:
-    call = ready(world, operation)
-    with faults.vanished(world):
-        return call.send()
-
-
-CAUSES: dict[str, Callable[[World, str], Reply]] = {
-    "200": success,
-    "201": success,
-    "400": bad_request,
-    "401": unauthorized,
-    "403": forbidden,
-    "404": not_found,
-    "409": conflict,
-    "413": too_large,
-    "415": unsupported,
-    "429": too_many,
-    "503": unavailable,
-}
-
-JSON = {"Content-Type": "application/json"}
-GUESSED_AT = [
-    name
-    for name, policy in SPEC.policies.operations.items()
-    if policy.attempts.password or policy.attempts.totp or policy.attempts.backup_code
-]
 LIMITED = [name for name, operation in OPERATIONS.items() if "429" in operation.responses]
 # What needs an application of its own: an address that floods, a closed registration, a 500.
 ELSEWHERE = {
@@ -183,7 +71,7 @@ OF_OPERATIONS = [cell for cell in CELLS if cell[0] != "-" and cell[:2] not in EL
 @pytest.mark.parametrize("cell", OF_OPERATIONS, ids=" ".join)
 def test_every_declared_reply_is_reached(world: World, cell: Cell) -> None:
     operation, status, _media_type = cell
-    holds(CAUSES[status](world, operation), cell)
+    holds(CAUSES[status](world, operation, None), cell)
 
 
 def holds(reply: Reply, cell: Cell) -> None:
