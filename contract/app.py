@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Collection, Mapping
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,11 +11,10 @@ from typing import Any
 import connexion
 import flask
 from connexion.apps.abstract import AbstractApp
-from connexion.middleware.lifespan import LifespanMiddleware
 from connexion.resolver import Resolution, Resolver
 
 from contract.asgi import App
-from contract.bridge import ContractFlask
+from contract.bridge import ContractFlask, Lanes
 from contract.bundle import load
 from contract.compile import Contract, compile_contract
 from contract.completeness import Handler, argument_names, bind
@@ -27,7 +25,6 @@ from contract.request import Request
 from contract.routing import Routing
 from contract.view import Gate, Hooks, View
 
-Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
 Pages = Callable[[dict[str, Any]], Mapping[str, App]]
 Around = Callable[[App], App]
 
@@ -44,9 +41,9 @@ def create_app(
     mode: Mode = "enforce",
     docs: Pages | None = None,
     observe: Observer | None = None,
-    lifespan: Lifespan | None = None,
     gate: Gate | None = None,
     aside: Collection[str] = (),
+    lanes: Lanes | None = None,
     around: Around | None = None,
 ) -> ContractApp:
     """An ASGI application that serves a spec, given by its root file or compiled already.
@@ -56,7 +53,8 @@ def create_app(
     `authenticate` returned) and the names in `context`. `docs` makes pages, by exact path, from
     the bundled document; they are not held against the spec. `gate` is asked about each request
     that has an operation, before its body is read. Operations named in `aside` are served on a few
-    threads of their own. `around` stands outside the guard and is for what no spec speaks of.
+    threads of their own. `lanes` are the threads of an application that this one follows; without
+    it there are new ones. `around` stands outside the guard and is for what no spec speaks of.
     Raises SpecError with every error.
     """
     contract = spec if isinstance(spec, Contract) else _read(spec, registry)
@@ -67,9 +65,9 @@ def create_app(
         *([around] if around else ()),
         functools.partial(Guard, contract=contract, mode=mode, observe=observe),
         functools.partial(Routing, contract=contract, pages=pages),
-        LifespanMiddleware,
     ]
-    return ContractApp(contract, HandlerResolver(bound, services), hooks, middlewares, lifespan)
+    resolver = HandlerResolver(bound, services)
+    return ContractApp(contract, resolver, hooks, middlewares, lanes or Lanes())
 
 
 def _read(root: Path, registry: Registry) -> Contract:
@@ -103,7 +101,7 @@ class ContractApp(connexion.FlaskApp):  # type: ignore[misc] # Connexion carries
         resolver: HandlerResolver,
         hooks: Hooks,
         middlewares: list[Any],
-        lifespan: Lifespan | None = None,
+        lanes: Lanes,
     ) -> None:
         self.contract = contract
 
@@ -113,13 +111,12 @@ class ContractApp(connexion.FlaskApp):  # type: ignore[misc] # Connexion carries
             return View(contract.operations[name], operation.function, names, hooks)
 
         self._middleware_app = ContractFlask(
-            __name__, contract=contract, make_view=make_view, hooks=hooks
+            __name__, contract=contract, make_view=make_view, hooks=hooks, lanes=lanes
         )
-        AbstractApp.__init__(
-            self, __name__, lifespan=lifespan, middlewares=middlewares, resolver=resolver
-        )
+        AbstractApp.__init__(self, __name__, middlewares=middlewares, resolver=resolver)
         self.app: flask.Flask = self._middleware_app.app
-        self.add_api(contract.bundle.root.resolve())
+        # Not the files once more: they may have changed since they were checked.
+        self.add_api(contract.document)
         self._assemble()
 
     def _assemble(self) -> None:

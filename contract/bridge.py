@@ -62,6 +62,16 @@ class Lane:
             self._taken -= 1
 
 
+class Lanes:
+    """The threads of one process. Applications that follow one another in it share them."""
+
+    def __init__(self) -> None:
+        self.main = Lane(THREADS, WAITING)
+        # Whether the process lives must not wait behind a flood of password hashes.
+        self.quick = Lane(QUICK_THREADS)
+        self.side = Lane(QUICK_THREADS, WAITING)
+
+
 class ContractApi(FlaskApi):  # type: ignore[misc] # Connexion carries no types
     """Registers prebuilt views.
 
@@ -85,7 +95,13 @@ class ContractFlask(FlaskASGIApp):  # type: ignore[misc] # Connexion carries no 
     """Connexion's Flask application with our bridge in place of its WSGI adapter."""
 
     def __init__(
-        self, import_name: str, *, contract: Contract, make_view: MakeView, hooks: Hooks
+        self,
+        import_name: str,
+        *,
+        contract: Contract,
+        make_view: MakeView,
+        hooks: Hooks,
+        lanes: Lanes,
     ) -> None:
         # Connexion's own constructor would make a plain Flask and a WSGI adapter with a thread pool.
         self.app = Application(import_name)
@@ -93,11 +109,8 @@ class ContractFlask(FlaskASGIApp):  # type: ignore[misc] # Connexion carries no 
         self._base_path = contract.base_path
         self._gate = hooks.gate
         self._refusals = hooks.refusals
-        self._lane = Lane(THREADS, WAITING)
-        # Whether the process lives must not wait behind a flood of password hashes.
-        self._quick_lane = Lane(QUICK_THREADS)
         self._aside = hooks.aside
-        self._side_lane = Lane(QUICK_THREADS, WAITING)
+        self._lanes = lanes
 
     def add_api(self, specification: Any, *, name: str | None = None, **options: Any) -> Any:
         api = ContractApi(specification, make_view=self._make_view, **options)
@@ -138,8 +151,9 @@ class ContractFlask(FlaskASGIApp):  # type: ignore[misc] # Connexion carries no 
         """The threads that serve a request. Raises Refused (503) where too many wait for one."""
         rule, operation = rule_for(exchange.rules, 503), exchange.operation
         if rule is None:
-            return self._quick_lane
-        lane = self._side_lane if operation and operation.id in self._aside else self._lane
+            return self._lanes.quick
+        aside = operation is not None and operation.id in self._aside
+        lane = self._lanes.side if aside else self._lanes.main
         if lane.full:
             told = {RETRY: str(RETRY_SECONDS)} if RETRY.lower() in rule.headers else {}
             raise Refused(503, "unavailable", told)

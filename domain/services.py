@@ -1,4 +1,4 @@
-"""Everything the rules are given: one frozen object, composed by ``server/app.py``."""
+"""Everything the rules are given: one frozen object, composed by ``server/foundation.py``."""
 
 from __future__ import annotations
 

@@ -79,7 +79,11 @@ class _Verifier:
 
 
 class AccessTokens:
-    """Signs and checks access tokens with P-256 keys, each in its turn."""
+    """Signs and checks access tokens with P-256 keys, each in its turn.
+
+    Tokens are issued for ``lifetime``. Those of up to ``longest`` are good, for one issued before
+    the lifetime was shortened keeps its own; without it ``lifetime`` is the longest.
+    """
 
     def __init__(
         self,
@@ -87,6 +91,7 @@ class AccessTokens:
         issuer: str,
         audience: str,
         lifetime: timedelta,
+        longest: timedelta | None = None,
     ) -> None:
         if not all(isinstance(key.curve, SECP256R1) for key in keys.all().values()):
             raise ValueError("signing keys are P-256")
@@ -94,6 +99,7 @@ class AccessTokens:
         self._issuer = issuer
         self._audience = audience
         self._lifetime = int(lifetime.total_seconds())
+        self._longest = int((longest or lifetime).total_seconds())
         self._verifier = self._verifier_of(keys.all())
 
     @property
@@ -178,7 +184,7 @@ class AccessTokens:
         return (
             max(claims.not_before, claims.issued_at) <= now + LEEWAY_SECONDS
             and now < claims.expires_at + LEEWAY_SECONDS
-            and 0 < claims.expires_at - claims.issued_at <= self._lifetime
+            and 0 < claims.expires_at - claims.issued_at <= self._longest
         )
 
     def jwks(self, now: datetime) -> dict[str, Any]:

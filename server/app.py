@@ -1,53 +1,39 @@
-"""The composition root: settings, keys, storage, the rules, the contract, one application."""
+"""The composition root: what lasts, what one reading of the spec makes of it, one application."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import UTC, datetime
+from contextlib import asynccontextmanager
 from functools import partial
 
 from contract.app import Around, ContractApp, create_app
+from contract.bridge import Lanes
 from contract.operation import Operation
 from contract.request import Request
 from domain.audit import Trail
-from domain.backup_codes import BackupCodes
-from domain.chain import Chain
 from domain.errors import Refusal
-from domain.keyring import Turns
 from domain.passwords import Passwords
 from domain.policy import OperationPolicy
 from domain.ports import Clock
 from domain.records import Client, Session
-from domain.sealing import Sealer
 from domain.services import Services
 from domain.sessions import authenticate
-from domain.tokens import AccessTokens
 from server import docs, explain, keys, logs, settings, spec
 from server.client import client_of
 from server.cors import Cors, sent_headers
 from server.flood import READINESS, Flood, gate
+from server.foundation import Foundation
 from server.housekeeping import keeping_house
-from server.keyring import Custodian, KeyDirectory, SigningRing, rota_of
+from server.live import Lifespan, Live
 from server.settings import Settings
 from server.spec import Reading
-from server.trail import tell
 from storage import migrate, patience
-from storage.engine import create_engine
-from storage.store import SqlStore
 
 WORKERS = "WEB_CONCURRENCY"
 """Tells a worker process how many share the machine; not a setting, so without our prefix."""
 
 Observer = Callable[[str | None, int, str | None], None]
-
-
-class SystemClock:
-    """The machine's clock."""
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
 
 
 def prepare(current: Settings) -> None:
@@ -62,42 +48,9 @@ def prepare(current: Settings) -> None:
         migrate.upgrade(current.database_url)
 
 
-def compose(
-    current: Settings,
-    reading: Reading,
-    *,
-    clock: Clock | None = None,
-    passwords: Passwords | None = None,
-    workers: int = 1,
-) -> Services:
-    """Everything the rules are given. Opens the key directory and the database's pool.
-
-    ``workers`` is the number of processes that share the machine's cores.
-    """
-    policies = reading.policies
-    store = SqlStore(create_engine(current.database_url))
-    directory = KeyDirectory(current.key_dir)
-    custodian = Custodian(directory, store)
-    custodian.meet()
-    return Services(
-        clock=clock or SystemClock(),
-        store=store,
-        policies=policies,
-        passwords=passwords or Passwords(max(1, (os.cpu_count() or 1) // workers)),
-        sealer=Sealer(custodian.rings["encryption"]),
-        tokens=AccessTokens(
-            Turns(SigningRing(directory), rota_of(policies), keys.made_at),
-            current.issuer,
-            current.audience,
-            policies.lifetimes.access_token,
-        ),
-        backup_codes=BackupCodes(policies.backup_codes, custodian.rings["pepper"]),
-        chain=Chain(custodian.audit, tell),
-        keys=custodian,
-        revision=reading.contract.revision,
-        registration_open=current.registration == "open",
-        totp_issuer=current.totp_issuer,
-    )
+def compose(current: Settings, reading: Reading) -> Services:
+    """Everything the rules are given, for who serves nothing."""
+    return Foundation(current).services(reading)
 
 
 def create(
@@ -108,14 +61,29 @@ def create(
     passwords: Passwords | None = None,
     observe: Observer | None = None,
     workers: int = 1,
-) -> ContractApp:
-    """The application. Raises SpecError or KeyDirectoryError before it serves.
+) -> Live:
+    """The server's application. Raises SpecError or KeyDirectoryError before it serves.
 
-    ``observe`` is told (operationId, status, media type) of every reply that leaves.
+    ``observe`` is told (operationId, status, media type) of every reply that leaves. ``workers`` is
+    the number of processes that share the machine's cores.
     """
-    policies = reading.policies
-    services = compose(current, reading, clock=clock, passwords=passwords, workers=workers)
+    foundation = Foundation(current, clock=clock, passwords=passwords, workers=workers)
     flood = Flood(current.redis_url)
+    build = partial(application_of, foundation, flood=flood, lanes=Lanes(), observe=observe)
+    return Live(build, reading, _life(foundation, flood))
+
+
+def application_of(
+    foundation: Foundation,
+    reading: Reading,
+    *,
+    flood: Flood,
+    lanes: Lanes,
+    observe: Observer | None = None,
+) -> ContractApp:
+    """What serves one reading of the spec. Raises SpecError."""
+    current, policies = foundation.settings, reading.policies
+    services = foundation.services(reading)
 
     def session_of(request: Request, operation: Operation) -> Session:
         return authenticate(services, request.token or "", policies.operations[operation.id])
@@ -142,9 +110,9 @@ def create(
         mode=current.contract,
         docs=partial(docs.pages, explained=partial(explain.as_json, reading)),
         observe=observe,
-        lifespan=_closing(services, flood),
         gate=gate(flood, reading.contract.operations, partial(_address, current)),
         aside={READINESS},  # no flood limit keeps anybody from asking it
+        lanes=lanes,
         around=_cors(current, reading),
     )
     application.services = services
@@ -172,22 +140,20 @@ def _cors(current: Settings, reading: Reading) -> Around | None:
     return partial(Cors, origins=current.cors_origins, headers=headers)
 
 
-def _closing(
-    services: Services, flood: Flood
-) -> Callable[[object], AbstractAsyncContextManager[None]]:
-    """The application's life: somebody keeps house, and at its end database and Redis get their connections back."""
+def _life(foundation: Foundation, flood: Flood) -> Lifespan:
+    """The server's life: somebody keeps house, and at its end database and Redis get their connections back."""
 
     @asynccontextmanager
-    async def life(_application: object) -> AsyncIterator[None]:
-        async with keeping_house(services):
+    async def life() -> AsyncIterator[None]:
+        async with keeping_house(foundation.store, foundation.clock):
             yield
         await flood.close()
-        services.store.close()
+        foundation.store.close()
 
     return life
 
 
-def from_environment() -> ContractApp:
+def from_environment() -> Live:
     """What a worker process serves; ``prepare`` has run in its parent."""
     logs.configure()
     current = settings.load()

@@ -18,7 +18,7 @@ from domain.errors import Refusal, Unavailable
 from domain.records import AuditEvent
 from domain.services import Services
 from domain.verification import Defect, verify
-from server import app, keyring, keys, logs, serve, settings, spec
+from server import app, foundation, keyring, keys, logs, serve, settings, spec
 from server.spec_commands import spec_group, warn
 from storage import migrate
 from storage.engine import DatabaseURLError
@@ -130,7 +130,7 @@ def keys_list() -> None:
     listed = keys.listing(current.key_dir)
     signing = [key_id for kind, key_id, _ in listed if kind == "signing"]
     policies = spec.read(current.spec).policies
-    turns = keyring.turns_of(signing, policies, app.SystemClock().now()) if signing else {}
+    turns = keyring.turns_of(signing, policies, foundation.SystemClock().now()) if signing else {}
     for kind, key_id, newest in listed:
         use = turns[key_id] if kind == "signing" else "current" if newest else "old"
         click.echo(f"{kind:<12}{key_id}  {use}")

@@ -13,7 +13,7 @@ import structlog
 from contract.faults import report
 from domain.errors import Unavailable
 from domain.housekeeping import CHORE, Housekeeper
-from domain.services import Services
+from domain.ports import Clock, Store
 
 LOOK_SECONDS = 1.0
 """Between two looks at the clock. The clock decides when it is time; a look costs nothing."""
@@ -24,9 +24,9 @@ _log = structlog.get_logger("housekeeping")
 
 
 @asynccontextmanager
-async def keeping_house(services: Services) -> AsyncIterator[None]:
+async def keeping_house(store: Store, clock: Clock) -> AsyncIterator[None]:
     """Purge in the background while the block lasts; it ends after the batch of the moment."""
-    rounds = Rounds(services)
+    rounds = Rounds(store, clock)
     thread = Thread(target=rounds.run, name="housekeeping", daemon=True)
     thread.start()
     try:
@@ -39,9 +39,9 @@ async def keeping_house(services: Services) -> AsyncIterator[None]:
 class Rounds:
     """Looks whether it is time, until ``stopping`` is set; no failure ends it."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self.stopping = Event()
-        self._keeper = Housekeeper(services.store, services.clock, self._rest)
+        self._keeper = Housekeeper(store, clock, self._rest)
         self._troubled = False
 
     def run(self) -> None:

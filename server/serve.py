@@ -15,9 +15,9 @@ from collections.abc import Iterator
 import uvicorn
 from uvicorn.supervisors.multiprocess import Multiprocess
 
-from contract.app import ContractApp
 from server import app
 from server.http import CONNECTIONS, SPARE_FILES, TURNED_AWAY, BoundedProtocol
+from server.live import Live
 from server.settings import Settings
 from server.spec import Reading
 
@@ -38,7 +38,7 @@ class Server(uvicorn.Server):
             self._captured_signals.clear()
 
 
-def config(served: ContractApp | str, host: str, port: int, workers: int) -> uvicorn.Config:
+def config(served: Live | str, host: str, port: int, workers: int) -> uvicorn.Config:
     """uvicorn's settings. Both timeouts are in seconds; logs pass through ``server.logs``."""
     return uvicorn.Config(
         served,

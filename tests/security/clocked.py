@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from domain.passwords import Passwords
-from server import app, entry, logs
+from server import entry, foundation, logs
 
 
 class FileClock:
@@ -35,10 +35,10 @@ def configure(level: int = logging.DEBUG, write: object = logs.configure) -> Non
 
 
 if "CLOCKED_TIME" in os.environ:  # in a server, and not where the tests read the names
-    app.SystemClock = FileClock  # type: ignore[misc, assignment]
+    foundation.SystemClock = FileClock  # type: ignore[misc, assignment]
     logs.configure = configure
     if os.environ.get("CLOCKED_HASHES") == "cheap":
-        app.Passwords = cheap_passwords  # type: ignore[attr-defined]
+        foundation.Passwords = cheap_passwords  # type: ignore[attr-defined]
 
 if __name__ == "__main__":
     entry.main()

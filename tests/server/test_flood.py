@@ -21,7 +21,7 @@ from contract.request import Headers, Request
 from domain import meta
 from domain.errors import TooManyAttempts, TooManyRequests, Unavailable
 from domain.policy import FloodPolicy
-from domain.results import Health
+from domain.results import Readiness
 from domain.services import Services
 from server import flood
 from server.app import _address
@@ -352,9 +352,9 @@ def test_a_crowd_that_asks_for_readiness_keeps_nobody_else_out(
 ) -> None:
     app, leave = world_in(tmp_path).application, threading.Event()
 
-    def slow(_services: Services) -> Health:
+    def slow(_services: Services) -> Readiness:
         assert leave.wait(30)
-        return meta.OK
+        return Readiness("ok", "0123456789ab")
 
     monkeypatch.setattr(meta, "get_readiness", slow)
 

@@ -92,7 +92,7 @@ SILENT = "the database does not answer: nothing is purged"
 def test_a_silent_database_is_told_once_each_time_and_the_purge_goes_on(
     services: Any, store: Store, clock: TestClock, told: Told
 ) -> None:
-    rounds = Rounds(services)
+    rounds = Rounds(services.store, services.clock)
     for trouble in (Unavailable(), None, Unavailable()):
         store.trouble = trouble
         store.rows = 7
@@ -103,7 +103,7 @@ def test_a_silent_database_is_told_once_each_time_and_the_purge_goes_on(
 def test_a_defect_is_told_without_its_words_and_the_purge_goes_on(
     services: Any, store: Store, clock: TestClock, told: Told
 ) -> None:
-    rounds = Rounds(services)
+    rounds = Rounds(services.store, services.clock)
     begin = len(LEDGER.lines)
     store.trouble = KeyError(SECRET)
     looks(rounds, clock, 2)
@@ -117,7 +117,7 @@ def test_a_defect_is_told_without_its_words_and_the_purge_goes_on(
 def test_a_purge_of_nothing_says_nothing(
     services: Any, store: Store, clock: TestClock, told: Told
 ) -> None:
-    looks(Rounds(services), clock, 2)
+    looks(Rounds(services.store, services.clock), clock, 2)
     assert (store.batches, told()) == (2, [])
 
 
@@ -134,7 +134,7 @@ def test_it_purges_while_the_block_lasts_also_when_nobody_comes(
     monkeypatch.setattr(housekeeping, "LOOK_SECONDS", 0.01)
 
     async def live() -> None:
-        async with keeping_house(services):
+        async with keeping_house(services.store, services.clock):
             for turn in (1, 2, 3):
                 await asyncio.to_thread(wait_for, store, turn)
                 clock.advance(minutes=1)
@@ -153,7 +153,7 @@ def test_a_server_that_ends_waits_for_one_batch_and_not_for_a_backlog(
     store.rows = ROWS_PER_TABLE
 
     async def live() -> None:
-        async with keeping_house(services):
+        async with keeping_house(services.store, services.clock):
             await asyncio.to_thread(wait_for, store, 3)
 
     asyncio.run(asyncio.wait_for(live(), 60))
