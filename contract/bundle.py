@@ -27,7 +27,8 @@ class Bundle:
     under its own name, path items and the values of `x-` keys put in place. `stems` maps an API
     path to the stem of the file that the root refs for it. `broken` holds the pointers of objects
     that lost a key to an earlier error; it is empty in what `load` returns. `adrift` lists the
-    links that do not fit their operation, where `load` was told to leave them to its caller.
+    links that do not fit their operation, where `load` was told to leave them to its caller. `off`
+    holds the operationIds that the files have and `document` has not (`contract.prune`).
     """
 
     document: dict[str, Any]
@@ -38,6 +39,7 @@ class Bundle:
     warnings: tuple[Diagnostic, ...] = ()
     broken: frozenset[str] = frozenset()
     adrift: tuple[Diagnostic, ...] = ()
+    off: frozenset[str] = frozenset()
 
     def where(self, pointer: str, key: bool = False) -> Location:
         """Where the value at a JSON pointer into `document` (or its key) was written.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
-from contract.compile import Contract
+from contract.compile import Contract, snake_case
 from contract.diagnostics import Diagnostic, Location, SpecError, did_you_mean, error, in_order
 from contract.operation import Operation
 
@@ -69,6 +69,7 @@ def _missing(operation: Operation, handlers: Mapping[str, ModuleType], contract:
 
 def _unclaimed(stem: str, module: ModuleType, contract: Contract) -> list[str]:
     claimed = {op.function for op in contract.operations.values() if op.stem == stem}
+    claimed |= set(map(snake_case, contract.bundle.off))
     return [name for name in _functions(module) if name not in claimed]
 
 

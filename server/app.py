@@ -157,4 +157,5 @@ def from_environment() -> Live:
     """What a worker process serves; ``prepare`` has run in its parent."""
     logs.configure()
     current = settings.load()
-    return create(current, spec.read(current.spec), workers=int(os.environ.get(WORKERS, "1")))
+    reading = spec.read(current.spec, features_off=current.features_off)
+    return create(current, reading, workers=int(os.environ.get(WORKERS, "1")))

@@ -99,7 +99,7 @@ def serve_command(host: str, port: int, workers: int) -> None:
     """Serve the API, its documentation at /docs and the bundle at /openapi.json."""
     logs.configure()
     current = settings.load()
-    reading = spec.read(current.spec)
+    reading = spec.read(current.spec, features_off=current.features_off)
     warn(reading)
     app.prepare(current)
     serve.run(current, reading, host, port, workers)

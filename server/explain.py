@@ -12,6 +12,7 @@ from typing import Any
 from contract.operation import Operation, Parameter
 from contract.violations import step
 from server import bodies, places
+from server.extensions import FEATURE
 from server.rehearsal import replies
 from server.samples import Samples
 from server.spec import Reading
@@ -50,14 +51,14 @@ class Explanation:
 
 
 def explain(reading: Reading, operation_id: str | None = None) -> list[Explanation]:
-    """One operation, or all in the order of the spec.
+    """One operation, or all that are served in the order of the spec.
 
     Raises LookupError for an operationId that the spec does not have.
     """
-    operations = reading.contract.operations
+    operations = reading.whole.operations
     if operation_id is not None and operation_id not in operations:
         raise LookupError(f"no operation {operation_id}; the spec has: {', '.join(operations)}")
-    chosen = operations if operation_id is None else (operation_id,)
+    chosen = reading.contract.operations if operation_id is None else (operation_id,)
     reader = _Reader(reading)
     return [reader.explanation(operations[name]) for name in chosen]
 
@@ -71,7 +72,7 @@ class _Reader:
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
         self._document = reading.bundle.document
-        contract = reading.contract
+        contract = reading.whole
         self._samples = Samples(
             reading.policies, bodies.usernames(contract), bodies.pages(contract)
         )
@@ -82,7 +83,7 @@ class _Reader:
             for name, value, pointer in self._rows(operation)
             for where in [self._reading.bundle.where(pointer, key=True)]
         )
-        path = self._reading.contract.base_path + operation.path
+        path = self._reading.whole.base_path + operation.path
         return Explanation(operation.id, operation.method, path, tuple(lines))
 
     def _rows(self, operation: Operation) -> Iterator[tuple[str, str, str]]:
@@ -90,6 +91,8 @@ class _Reader:
         _, declared = places.resolved(self._document, operation.pointer)
         handler = f"handlers.{operation.stem}.{operation.function}"
         yield "handler", handler, f"{operation.pointer}/operationId"
+        if operation.id not in self._reading.contract.operations:
+            yield "switched off", "", f"{operation.pointer}/{FEATURE.name}"
         if "security" in declared:
             yield "security", _security(declared["security"]), f"{operation.pointer}/security"
         for key, value in declared.items():

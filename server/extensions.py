@@ -184,6 +184,12 @@ ROLE = Extension(
     read=str,
     statuses=lambda _value: frozenset({"403"}),
 )
+FEATURE = Extension(
+    name="x-feature",
+    where=frozenset({"operation"}),
+    schema={"type": "string", "pattern": "^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$", "maxLength": 64},
+    read=str,
+)
 TTL = Extension(name="x-ttl", where=frozenset({"schema"}), schema=_DURATION, read=duration)
 TOTP = Extension(
     name="x-totp",
@@ -206,6 +212,6 @@ TOTP = Extension(
 def registry() -> Registry:
     """Every extension that the spec may carry."""
     extensions = Registry()
-    for extension in (ASSURANCE, ATTEMPTS, RATE_LIMIT, AUDIT, ROLE, TTL, TOTP):
+    for extension in (ASSURANCE, ATTEMPTS, RATE_LIMIT, AUDIT, ROLE, FEATURE, TTL, TOTP):
         extensions.register(extension)
     return extensions

@@ -51,13 +51,17 @@ class Settings(BaseModel):
     trusted_proxies: tuple[Network, ...] = ()
     redis_url: str | None = None
     cors_origins: tuple[str, ...] = ()
+    features_off: frozenset[str] = frozenset()
+
+    @field_validator("features_off", mode="before")
+    @classmethod
+    def _split_features(cls, value: object) -> object:
+        return frozenset(_parts(value)) if isinstance(value, str) else value
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
     def _split_networks(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+        return tuple(map(ip_network, _parts(value))) if isinstance(value, str) else value
 
     @field_validator("redis_url")
     @classmethod
@@ -75,7 +79,7 @@ class Settings(BaseModel):
     def _split_origins(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        origins = tuple(part.strip() for part in value.split(",") if part.strip())
+        origins = _parts(value)
         if not all(map(_ORIGIN.fullmatch, origins)):
             # What no browser sends would have no effect, and * would let every page in.
             raise ValueError(
@@ -122,6 +126,11 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     if problems:
         raise SettingsError("\n".join(problems))
     return settings
+
+
+def _parts(value: str) -> tuple[str, ...]:
+    """What a list between commas holds."""
+    return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
 def _line(location: tuple[int | str, ...], message: str) -> str:

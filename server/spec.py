@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -17,8 +17,10 @@ from contract.compile import Contract, compile_contract
 from contract.completeness import Handler, argument_names, bind
 from contract.diagnostics import SpecError, error, in_order
 from contract.extensions import Registry
+from contract.prune import without
 from domain.policy import Policies
 from server.extensions import ATTEMPTS, AUDIT, registry
+from server.features import switched_off
 from server.policies import build
 from server.rehearsal import rehearse
 
@@ -37,16 +39,27 @@ CONTEXT = ("client", "policy", "trail")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One reading of a spec, from the files to the policies."""
+    """One reading of a spec, from the files to the policies.
+
+    ``contract`` is what is served: the whole one without the features that are switched off.
+    """
 
     bundle: Bundle
+    whole: Contract
     contract: Contract
     policies: Policies
     registry: Registry
 
 
-def read(root: Path, examples: Literal["warning", "error"] = "warning") -> Reading:
-    """Read the spec whose root file is ``root``. Raises SpecError listing every error."""
+def read(
+    root: Path,
+    examples: Literal["warning", "error"] = "warning",
+    features_off: Collection[str] = (),
+) -> Reading:
+    """Read the spec whose root file is ``root``. Raises SpecError listing every error.
+
+    What is switched off is held to all the rules before it goes, so that it can come back.
+    """
     extensions = registry()
     bundle = load(root.resolve(), extensions, examples=examples, links="later")
     contract = compile_contract(bundle, extensions)
@@ -54,7 +67,9 @@ def read(root: Path, examples: Literal["warning", "error"] = "warning") -> Readi
     policies = build(contract, bundle)
     _refuse_unheard(contract, bound)
     rehearse(contract, policies)
-    return Reading(bundle, contract, policies, extensions)
+    off = switched_off(contract, features_off)
+    served = compile_contract(without(bundle, off), extensions) if off else contract
+    return Reading(bundle, contract, served, policies, extensions)
 
 
 _HEARD = ((ATTEMPTS.name, "policy"), (AUDIT.name, "trail"))

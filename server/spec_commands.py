@@ -33,6 +33,12 @@ def _root(given: Path | None) -> Path:
     return given or settings.load().spec
 
 
+def _in_force() -> spec.Reading:
+    """The spec as the settings have it served."""
+    current = settings.load()
+    return spec.read(current.spec, features_off=current.features_off)
+
+
 @spec_group.command("lint")
 @_PATH
 def spec_lint(root: Path | None) -> None:
@@ -46,8 +52,11 @@ def spec_lint(root: Path | None) -> None:
 @_PATH
 @click.option("--format", "form", type=click.Choice(["json", "yaml"]), default="json")
 def spec_bundle(root: Path | None, form: str) -> None:
-    """Print the spec as one document, component names kept."""
-    document = spec.read(_root(root)).bundle.document
+    """Print the spec as one document, component names kept.
+
+    Without ROOT it is what is served: features that are switched off are not in it.
+    """
+    document = (spec.read(root) if root else _in_force()).contract.document
     if form == "json":
         click.echo(json.dumps(document, ensure_ascii=False, indent=2))
     else:
@@ -59,7 +68,7 @@ def spec_bundle(root: Path | None, form: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def spec_explain(operation_id: str | None, as_json: bool) -> None:
     """Print what the spec decides for one operation, or for all, and where it says so."""
-    reading = spec.read(_root(None))
+    reading = _in_force()
     try:
         if as_json:
             found = explain.as_json(reading, operation_id)

@@ -23,7 +23,7 @@ from tests.e2e.conftest import Cluster
 from tests.storage.databases import postgres_database
 from tests.support.accounts import Account, RealClock, ok
 from tests.support.ledger import LEDGER
-from tests.support.servers import ROOT, command, environment
+from tests.support.servers import ROOT, command, environment, serving
 
 Result = subprocess.CompletedProcess[str]
 Runner = Callable[..., Result]
@@ -135,6 +135,30 @@ def test_what_the_spec_decides_is_explained(env: dict[str, str]) -> None:
     unknown = call(env, "spec", "explain", "regenerateBackupCode")
     assert unknown.returncode == 2
     assert "regenerateBackupCodes" in unknown.stderr
+
+
+def test_a_feature_that_is_switched_off_is_neither_served_nor_bundled_but_explained(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    off = environment(tmp_path, COUNTERSIGN_FEATURES_OFF="registration")
+    paths = json.loads(succeeded(call(env | off, "spec", "bundle")))["paths"]
+    assert "/auth/register" not in paths
+    assert "/auth/login" in paths
+    whole = succeeded(call(env | off, "spec", "bundle", str(ROOT / "spec" / "openapi.yaml")))
+    assert "/auth/register" in json.loads(whole)["paths"]
+    explained = succeeded(call(env | off, "spec", "explain", "registerUser"))
+    assert explained.startswith("registerUser  POST /auth/register\n")
+    assert "  switched off " in explained
+    assert "registerUser" not in succeeded(call(env | off, "spec", "explain"))
+    assert "switched off" not in succeeded(call(env, "spec", "explain", "registerUser"))
+    assert succeeded(call(env | off, "spec", "lint")) == succeeded(call(env, "spec", "lint"))
+    unknown = env | {"COUNTERSIGN_FEATURES_OFF": "registation"}
+    failed(run(unknown, "serve", "--port", "0"), "there are: administration, registration")
+    with serving(tmp_path, env=off) as server:
+        assert server.api().get("/auth/register").status == 404
+    # Accounts are still made beside it, and the event has the operation's name.
+    succeeded(with_password(off, "create", "ann", a_password()))
+    assert "user.registered" in succeeded(call(off, "audit", "list"))
 
 
 # -- database, keys, settings --------------------------------------------------------------------

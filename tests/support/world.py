@@ -51,9 +51,11 @@ def roomy() -> Path:
     return without_flood(Path(folder))
 
 
-def reading_of(root: Path) -> spec.Reading:
+def reading_of(root: Path, features_off: frozenset[str] = frozenset()) -> spec.Reading:
     """A reading of a spec. The two that many worlds begin with are read once."""
-    return _kept(root) if root in (SHIPPED, roomy()) else spec.read(root)
+    if root in (SHIPPED, roomy()) and not features_off:
+        return _kept(root)
+    return spec.read(root, features_off=features_off)
 
 
 @cache
@@ -72,7 +74,7 @@ class World:
         app.prepare(self.settings)
         self.application = app.create(
             self.settings,
-            reading_of(self.settings.spec),
+            reading_of(self.settings.spec, self.settings.features_off),
             clock=self.clock,
             passwords=quick_passwords(),
             observe=RECORDER,
