@@ -67,7 +67,7 @@ def spec_bundle(root: Path | None, form: str) -> None:
 @click.argument("operation_id", required=False)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def spec_explain(operation_id: str | None, as_json: bool) -> None:
-    """Print what the spec decides for one operation, or for all, and where it says so."""
+    """Print what the spec decides for one operation, or all that are served, and where it says so."""
     reading = _in_force()
     try:
         if as_json:
