@@ -51,12 +51,12 @@ class Settings(BaseModel):
     trusted_proxies: tuple[Network, ...] = ()
     redis_url: str | None = None
     cors_origins: tuple[str, ...] = ()
-    features_off: frozenset[str] = frozenset()
+    features_off: tuple[str, ...] = ()
 
     @field_validator("features_off", mode="before")
     @classmethod
     def _split_features(cls, value: object) -> object:
-        return frozenset(_parts(value)) if isinstance(value, str) else value
+        return _parts(value) if isinstance(value, str) else value
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod

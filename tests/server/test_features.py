@@ -103,6 +103,6 @@ def test_a_feature_has_a_plain_name(tmp_path: Path, value: object) -> None:
 
 
 def test_the_setting_lists_features_between_commas(tmp_path: Path) -> None:
-    given = {"": set(), "one": {"one"}, " one , two,": {"one", "two"}}
+    given = {"": (), "one": ("one",), " one , two,": ("one", "two")}
     for value, features in given.items():
         assert settings_in(tmp_path, features_off=value).features_off == features

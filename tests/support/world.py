@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -51,7 +52,7 @@ def roomy() -> Path:
     return without_flood(Path(folder))
 
 
-def reading_of(root: Path, features_off: frozenset[str] = frozenset()) -> spec.Reading:
+def reading_of(root: Path, features_off: Collection[str] = ()) -> spec.Reading:
     """A reading of a spec. The two that many worlds begin with are read once."""
     if root in (SHIPPED, roomy()) and not features_off:
         return _kept(root)
