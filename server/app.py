@@ -108,7 +108,11 @@ def application_of(
         refusals=(Refusal,),
         context={"client": client, "policy": policy, "trail": trail},
         mode=current.contract,
-        docs=partial(docs.pages, explained=partial(explain.as_json, reading)),
+        docs=partial(
+            docs.pages,
+            explained=partial(explain.as_json, reading),
+            spec=reading.bundle.root.parent,
+        ),
         observe=observe,
         gate=gate(flood, reading.contract.operations, partial(_address, current)),
         aside={READINESS},  # no flood limit keeps anybody from asking it

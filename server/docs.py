@@ -1,7 +1,8 @@
 """``/docs`` from files shipped with a package, ``/openapi.json`` and ``/openapi.yaml``.
 
-Beside each operation the page shows what the spec decides for it (``server/explain.py``). Nothing
-is fetched from another host, and the policy headers say so to the browser.
+Beside each operation the page shows what the spec decides for it (``server/explain.py``), and above
+them all it links the workflows that stand beside the spec. Nothing is fetched from another host, and
+the policy headers say so to the browser.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import swagger_ui_bundle
 import yaml
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from contract.lint import workflows
 
 PREFIX = "/docs"
 _PAGE = Path(__file__).parent / "static"
@@ -39,24 +42,45 @@ _PAGE_HEADERS = _CLOSED | {
 }
 
 
-def pages(document: dict[str, Any], explained: Callable[[], Any]) -> dict[str, ASGIApp]:
+def pages(document: dict[str, Any], explained: Callable[[], Any], spec: Path) -> dict[str, ASGIApp]:
     """Every page by its exact path, made once.
 
     ``document`` is the bundle, ``explained`` makes what is shown beside the operations; it is
-    called when somebody first looks.
+    called when somebody first looks. ``spec`` is the spec's folder.
     """
     as_json = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
     as_yaml = yaml.dump(document, Dumper=_DUMPER, allow_unicode=True, sort_keys=False).encode()
     vendor = Path(str(swagger_ui_bundle.swagger_ui_path))
     found: dict[str, ASGIApp] = {
         "/openapi.json": Response(as_json, media_type="application/json", headers=_DATA),
-        "/openapi.yaml": Response(as_yaml, media_type="application/yaml", headers=_DATA),
+        "/openapi.yaml": _yaml(as_yaml),
+        # What the workflows call ../openapi.yaml.
+        f"{PREFIX}/openapi.yaml": _yaml(as_yaml),
         PREFIX: RedirectResponse(f"{PREFIX}/", status_code=308, headers=_DATA),
         f"{PREFIX}/": _file(_PAGE / "index.html"),
     }
     found[f"{PREFIX}/explained.json"] = _Late(explained)
+    found |= _workflows(spec / workflows.FOLDER)
     found |= {f"{PREFIX}/{name}": _file(_PAGE / name) for name in ("page.js", "page.css")}
     return found | {f"{PREFIX}/assets/{name}": _file(vendor / name) for name in _ASSETS}
+
+
+def _workflows(folder: Path) -> dict[str, ASGIApp]:
+    """The files of a folder, which need not exist, and a list of those that are workflows."""
+    found: dict[str, ASGIApp] = {
+        f"{PREFIX}/{folder.name}/{path.name}": _yaml(path.read_bytes())
+        for path in sorted(folder.glob("*.yaml"))
+    }
+    listed = {path.name: path.read_bytes() for path in sorted(folder.glob(workflows.PATTERN))}
+    found[f"{PREFIX}/workflows.json"] = _Late(
+        lambda: [_entry(f"{folder.name}/{name}", content) for name, content in listed.items()]
+    )
+    return found
+
+
+def _entry(file: str, content: bytes) -> dict[str, str]:
+    info = yaml.safe_load(content)["info"]  # the lint asks for both
+    return {"file": file, "title": info["title"], "summary": info["summary"]}
 
 
 class _Late:
@@ -71,6 +95,10 @@ class _Late:
             body = json.dumps(self._make(), ensure_ascii=False, separators=(",", ":")).encode()
             self._made = Response(body, media_type="application/json", headers=_DATA)
         await self._made(scope, receive, send)
+
+
+def _yaml(content: bytes) -> Response:
+    return Response(content, media_type="application/yaml", headers=_DATA)
 
 
 def _file(path: Path) -> Response:

@@ -6,14 +6,23 @@ from typing import TYPE_CHECKING
 
 from contract.diagnostics import Diagnostic, Severity, in_order
 from contract.extensions import Registry
-from contract.lint import backstop, bodies, documents, examples, links, operations, responses
+from contract.lint import (
+    backstop,
+    bodies,
+    documents,
+    examples,
+    links,
+    operations,
+    responses,
+    workflows,
+)
 from contract.lint import schemas as schema_rules
 from contract.lint.lens import Lens
 
 if TYPE_CHECKING:
     from contract.bundle import Bundle
 
-_RULES = (documents, operations, responses, schema_rules, bodies, links, backstop)
+_RULES = (documents, operations, responses, schema_rules, bodies, links, workflows, backstop)
 
 
 def lint(

@@ -41,7 +41,7 @@ def _link(lens: Lens, link: Found, operations: dict[str, Operation]) -> None:
     name = link.value.get("operationId")
     if name is None:
         lens.error(link.pointer, 'a link needs "operationId"', key=True)
-    elif name not in operations and _all_operations_known(lens):
+    elif name not in operations and all_operations_known(lens):
         hint = did_you_mean(name, operations)
         lens.follow(join(link.pointer, "operationId"), f'no operation "{name}"{hint}')
     elif name in operations and not lens.reaches(operations[name].found, lens.bundle.broken):
@@ -49,7 +49,7 @@ def _link(lens: Lens, link: Found, operations: dict[str, Operation]) -> None:
         _request_body(lens, link, operations[name])
 
 
-def _all_operations_known(lens: Lens) -> bool:
+def all_operations_known(lens: Lens) -> bool:
     """False where a path, a method or an operationId was lost to an earlier error."""
     return not any(p.startswith("/paths") and p.count("/") <= 3 for p in lens.bundle.broken)
 
@@ -71,12 +71,7 @@ def _request_body(lens: Lens, link: Found, operation: Operation) -> None:
     if "requestBody" not in operation.value:
         lens.follow(pointer, f"{operation.name} takes no body", key=True)
         return
-    body = lens.member(operation.found, "requestBody")
-    known = {
-        name
-        for _, media_type in lens.members(body, "content")
-        for name in properties(lens, lens.member(media_type, "schema"))
-    }
+    known = taken(lens, operation)
     sent = link.value["requestBody"]
     for name in sent if isinstance(sent, dict) else ():
         if name not in known:
@@ -84,15 +79,32 @@ def _request_body(lens: Lens, link: Found, operation: Operation) -> None:
             lens.follow(join(pointer, name), message, key=True)
 
 
+def taken(lens: Lens, operation: Operation) -> set[str]:
+    """The properties that the body of a request may have."""
+    body = lens.member(operation.found, "requestBody")
+    return {
+        name
+        for _, media_type in lens.members(body, "content")
+        for name in properties(lens, lens.member(media_type, "schema"))
+    }
+
+
 def _fed(lens: Lens, link: Found, response: Found) -> None:
     """Every pointer into the reply's body has to lead somewhere."""
-    schemas = [lens.member(m, "schema") for _, m in lens.members(response, "content")]
     for pointer, text in _texts(link):
         for expression in _expressions(text):
             found = _BODY.fullmatch(expression)
-            if found and not any(_leads(lens, s, found[1].split("/")[1:]) for s in schemas):
+            if found and not answers(lens, response, found[1].split("/")[1:]):
                 place = lens.bundle.where(response.pointer, key=True)
                 lens.follow(pointer, f'no body of the reply at {place} has "{found[1]}"')
+
+
+def answers(lens: Lens, response: Found, path: list[str]) -> bool:
+    """Whether some body of a response has what the tokens of a pointer lead to."""
+    return any(
+        _leads(lens, lens.member(media_type, "schema"), path)
+        for _, media_type in lens.members(response, "content")
+    )
 
 
 def _leads(lens: Lens, schema: Found, path: list[str]) -> bool:

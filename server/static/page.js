@@ -35,7 +35,27 @@ const explaining = (explained) => (system) => {
   return { wrapComponents: { responses: beside } };
 };
 
-const show = (explained) => {
+// The workflows that stand beside the spec, below its description.
+const linking = (workflows) => (system) => {
+  const e = system.React.createElement;
+
+  const entry = (workflow) =>
+    e("li", { key: workflow.file },
+      e("a", { href: workflow.file }, workflow.title), ": ", workflow.summary);
+
+  const list = () =>
+    e("section", { className: "workflows wrapper" },
+      e("h2", null, "Workflows"),
+      e("p", null, "Each is a file of Arazzo: requests in their order, with what each passes on."),
+      e("ul", null, workflows.map(entry)));
+
+  const below = (Info) => (props) =>
+    e("div", null, e(Info, props), workflows.length ? list() : null);
+
+  return { wrapComponents: { InfoContainer: below } };
+};
+
+const show = ([explained, workflows]) => {
   window.ui = SwaggerUIBundle({
     url: "../openapi.json",
     dom_id: "#swagger-ui",
@@ -45,10 +65,10 @@ const show = (explained) => {
     defaultModelsExpandDepth: 0,
     tryItOutEnabled: true,
     validatorUrl: null,
-    plugins: [explaining(explained)],
+    plugins: [explaining(explained), linking(workflows)],
   });
 };
 
-fetch("explained.json")
-  .then((reply) => reply.json())
-  .then(show);
+const read = (name) => fetch(name).then((reply) => reply.json());
+
+Promise.all([read("explained.json"), read("workflows.json")]).then(show);

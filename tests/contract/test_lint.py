@@ -1339,7 +1339,8 @@ class Spot:
 
 def _spots() -> list[Spot]:
     sources = Sources(SHIPPED / "openapi.yaml")
-    files = sorted(str(p.relative_to(SHIPPED.parent)) for p in SHIPPED.rglob("*.yaml"))
+    paths = (p for p in SHIPPED.rglob("*.yaml") if p.parent.name != "workflows")
+    files = sorted(str(p.relative_to(SHIPPED.parent)) for p in paths)
     nodes = [(file, sources.read(file)) for file in files]
     return [s for f, n in nodes if n for s in _words(n, (f,), f.endswith("policies.yaml"))]
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+import shutil
+from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
+import yaml
 
 from server.docs import pages
 from tests.support.servers import ROOT
-from tests.support.world import World
+from tests.support.world import World, world_in
 
-PATHS = sorted(pages({"openapi": "3.0.3"}, list))
+SPEC = ROOT / "spec"
+PATHS = sorted(pages({"openapi": "3.0.3"}, list, SPEC))
 HTML = ROOT / "server" / "static" / "index.html"
 
 
@@ -52,4 +57,29 @@ def test_what_the_spec_decides_is_shown_for_every_operation(world: World) -> Non
     document = world.api.get("/openapi.json").json
     paths = {f"{m.upper()} {path}" for path, item in document["paths"].items() for m in item}
     assert told == paths
-    assert 'fetch("explained.json")' in (HTML.parent / "page.js").read_text(encoding="utf-8")
+    assert 'read("explained.json")' in (HTML.parent / "page.js").read_text(encoding="utf-8")
+
+
+def test_every_workflow_is_listed_and_served_as_it_stands(world: World) -> None:
+    listed = world.api.get("/docs/workflows.json").json
+    files = sorted((SPEC / "workflows").glob("*.arazzo.yaml"))
+    assert [each["file"] for each in listed] == [f"workflows/{path.name}" for path in files]
+    for each, path in zip(listed, files, strict=True):
+        reply = world.api.get(f"/docs/{each['file']}")
+        assert reply.headers["content-type"] == "application/yaml"
+        assert reply.content == path.read_bytes()
+        info = yaml.safe_load(reply.content)["info"]
+        assert (each["title"], each["summary"]) == (info["title"], info["summary"])
+    assert 'read("workflows.json")' in (HTML.parent / "page.js").read_text(encoding="utf-8")
+
+
+def test_what_a_workflow_refers_to_is_served_where_it_says(world: World) -> None:
+    for path in (each for each in PATHS if each.endswith(".arazzo.yaml")):
+        for source in yaml.safe_load(world.api.get(path).content)["sourceDescriptions"]:
+            assert world.api.get(urljoin(path, source["url"])).status == 200
+
+
+def test_a_spec_without_workflows_has_an_empty_list(tmp_path: Path) -> None:
+    root = Path(shutil.copytree(SPEC, tmp_path / "spec")) / "openapi.yaml"
+    shutil.rmtree(root.parent / "workflows")
+    assert world_in(tmp_path, spec=root).api.get("/docs/workflows.json").json == []
