@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from domain import guesses, sessions, usernames
+from domain import guesses, passwords, sessions, usernames
 from domain.audit import Trail, audited
 from domain.errors import NotFound, PasswordRefused, UsernameTaken
 from domain.ports import Transaction
@@ -100,7 +100,7 @@ def make_user(
 
     Raises :class:`PasswordRefused`, :class:`UsernameTaken`.
     """
-    if services.passwords.refused(password, username):
+    if passwords.refused(services.policies.passwords, password, username):
         raise PasswordRefused
     user = User(
         id=str(uuid.uuid4()),
@@ -143,7 +143,7 @@ def list_accounts(services: Services) -> Iterator[Account]:
 
 def set_password(services: Services, trail: Trail, username: str, password: str) -> None:
     """Set a new password; the second factor stays. Raises :class:`PasswordRefused`."""
-    if services.passwords.refused(password, username):
+    if passwords.refused(services.policies.passwords, password, username):
         raise PasswordRefused
     new_hash = services.passwords.hash(password)
     carry_out(services, trail, give_password(new_hash), username)

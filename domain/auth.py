@@ -10,6 +10,7 @@ from domain import (
     audit,
     challenges,
     first_factor,
+    passwords,
     second_factor,
     sessions,
     tokens,
@@ -311,7 +312,7 @@ def change_password(
     Raises :class:`PasswordRefused`, :class:`InvalidCredentials`, :class:`TooManyAttempts`.
     """
     trail.of(session)
-    if services.passwords.refused(new_password, session.username):
+    if passwords.refused(services.policies.passwords, new_password, session.username):
         raise PasswordRefused
     with services.passwords.place() as hasher:
         now = services.clock.now()

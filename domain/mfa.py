@@ -24,9 +24,6 @@ from domain.results import BackupCodesLeft, Enrolment, MFAStatus, NewBackupCodes
 from domain.second_factor import Admitted, CodeProof, Kind
 from domain.services import Services
 
-# NIST 800-63B-4 section 4.2: the user should replace recovery codes before the last is gone.
-LOW = 3
-
 
 @audited
 def setup_mfa(services: Services, trail: Trail, session: Session) -> Enrolment:
@@ -227,7 +224,7 @@ def get_mfa_status(services: Services, session: Session) -> MFAStatus:
         last_used_at=factor.last_used_at,
         backup_codes_remaining=left,
         backup_codes_total=total,
-        backup_codes_low=left <= LOW,
+        backup_codes_low=left <= services.policies.backup_codes.low,
     )
 
 
@@ -285,7 +282,7 @@ def verify_backup_code(
         _, left = _count(tx, admitted.factor)
         trail.record(services, tx)
         tx.commit()
-    return BackupCodesLeft(left, left <= LOW)
+    return BackupCodesLeft(left, left <= services.policies.backup_codes.low)
 
 
 def _admit_backup_code(

@@ -15,11 +15,25 @@ from argon2.exceptions import VerifyMismatchError
 
 from domain import usernames
 from domain.errors import Unavailable
+from domain.policy import PasswordPolicy
 
 # A request in the queue is answered with 503 before the five seconds that clients are promised.
 LONGEST_WAIT_SECONDS = 4.0
 # By then whoever waits now has been served or turned away.
 RETRY_SECONDS = math.ceil(LONGEST_WAIT_SECONDS)
+
+
+def refused(policy: PasswordPolicy, password: str, username: str) -> bool:
+    """Whether a new password is, however written, one that the policy refuses.
+
+    The whole of it is compared and no part: NIST 800-63B-4 section 3.1.1.2.
+    """
+    key = usernames.key(password)
+    return (
+        (policy.username and key == usernames.key(username))
+        or (policy.common and key in common_passwords())
+        or any(key == usernames.key(word) for word in policy.words)
+    )
 
 
 class Passwords:
@@ -63,11 +77,6 @@ class Passwords:
         """The encoded Argon2id hash, in a place of its own."""
         with self.place() as hasher:
             return hasher.hash(password)
-
-    def refused(self, password: str, username: str) -> bool:
-        """Whether the password is a common one or the username itself, however written."""
-        key = usernames.key(password)
-        return key == usernames.key(username) or key in common_passwords()
 
 
 class Hasher:

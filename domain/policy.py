@@ -117,12 +117,32 @@ class BackupCodeFormat:
     """The ECMA-262 pattern of a backup code and how many make a set.
 
     ``count`` is the size of a regenerated set, ``enrolment_count`` that of an enrolment's: two
-    schemas say so, and each is kept to.
+    schemas say so, and each is kept to. ``low`` (``x-low-threshold``) is how many are left when it
+    is time to replace them (NIST 800-63B-4 section 4.2).
     """
 
     pattern: str
     count: int
     enrolment_count: int
+    low: int
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordPolicy:
+    """``x-password-policy``: what a new password must not be, as a whole (NIST 800-63B-4 3.1.1.2).
+
+    ``common`` is the list of common passwords, ``username`` the account's own name, ``words`` are
+    those that this service makes likely.
+    """
+
+    common: bool
+    username: bool
+    words: tuple[str, ...] = ()
+
+    @property
+    def refuses(self) -> bool:
+        """Whether there is any password that it refuses."""
+        return self.common or self.username or bool(self.words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +170,7 @@ class Policies:
     totp: TotpParameters
     backup_codes: BackupCodeFormat
     lifetimes: Lifetimes
+    passwords: PasswordPolicy
     most_sessions: int
     operations: Mapping[str, OperationPolicy] = field(default_factory=dict)
     key_set_age: timedelta = timedelta(0)

@@ -74,6 +74,8 @@ def _backup_codes(codes: BackupCodeFormat) -> Iterator[Fault]:
     for count in ("count", "enrolment_count"):
         if getattr(codes, count) < 1:
             yield f"backup_codes.{count}", "a set has at least one backup code"
+    if codes.low >= min(codes.count, codes.enrolment_count):
+        yield "backup_codes.low", "a fresh set of backup codes would be low already"
 
 
 def _typeable(pattern: str) -> bool:

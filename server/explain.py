@@ -158,9 +158,8 @@ class _Reader:
             return None
 
     def _replies(self, operation: Operation) -> Iterator[tuple[str, str, str]]:
-        policy = self._reading.policies.operations[operation.id]
         codes: dict[str, dict[str, None]] = {}
-        for name, _ in replies(operation, policy, self._samples):
+        for name, _ in replies(operation, self._reading.policies, self._samples):
             status, _, code = name.partition(" ")
             codes.setdefault(status, {})[code] = None
         success = self._success(operation)

@@ -15,6 +15,7 @@ from domain.policy import (
     CountPolicy,
     FloodPolicy,
     GuessPolicy,
+    PasswordPolicy,
     TotpParameters,
 )
 
@@ -34,6 +35,10 @@ def _closed(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
         "required": required,
         "additionalProperties": False,
     }
+
+
+def _distinct(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": items, "uniqueItems": True, "maxItems": 1000}
 
 
 _GUESSES = _closed(
@@ -140,6 +145,14 @@ def _read_totp(value: dict[str, Any]) -> TotpParameters:
     )
 
 
+def _read_passwords(value: dict[str, Any]) -> PasswordPolicy:
+    return PasswordPolicy(
+        common="common" in value["refuse"],
+        username="username" in value["refuse"],
+        words=tuple(value.get("words", ())),
+    )
+
+
 ASSURANCE = Extension(
     name="x-assurance",
     where=frozenset({"operation"}),
@@ -207,11 +220,32 @@ TOTP = Extension(
     ),
     read=_read_totp,
 )
+PASSWORDS = Extension(
+    name="x-password-policy",
+    where=frozenset({"schema"}),
+    schema=_closed(
+        {
+            "refuse": _distinct({"enum": ["common", "username"]}),
+            "words": _distinct({"type": "string", "minLength": 1, "maxLength": 1024}),
+        },
+        ["refuse"],
+    ),
+    read=_read_passwords,
+)
+LOW_THRESHOLD = Extension(
+    name="x-low-threshold",
+    where=frozenset({"schema"}),
+    schema={"type": "integer", "minimum": 0, "maximum": 1000},
+    read=int,
+)
 
 
 def registry() -> Registry:
     """Every extension that the spec may carry."""
     extensions = Registry()
-    for extension in (ASSURANCE, ATTEMPTS, RATE_LIMIT, AUDIT, ROLE, FEATURE, TTL, TOTP):
+    for extension in (
+        *(ASSURANCE, ATTEMPTS, RATE_LIMIT, AUDIT, ROLE, FEATURE),
+        *(TTL, TOTP, PASSWORDS, LOW_THRESHOLD),
+    ):
         extensions.register(extension)
     return extensions

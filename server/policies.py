@@ -13,6 +13,7 @@ from contract.diagnostics import Location, SpecError, error, in_order
 from contract.operation import Operation
 from contract.rules import Rules
 from contract.schema import translate
+from contract.violations import step
 from domain.backup_codes import alphabets
 from domain.policy import (
     Attempts,
@@ -22,7 +23,16 @@ from domain.policy import (
     Policies,
 )
 from domain.policy_checks import PolicyFaults, check
-from server.extensions import ASSURANCE, ATTEMPTS, AUDIT, ROLE, TOTP, TTL
+from server.extensions import (
+    ASSURANCE,
+    ATTEMPTS,
+    AUDIT,
+    LOW_THRESHOLD,
+    PASSWORDS,
+    ROLE,
+    TOTP,
+    TTL,
+)
 from server.keyring import cached_for
 
 _SCHEMAS = "/components/schemas"
@@ -33,11 +43,13 @@ _PLACES: dict[str, tuple[str, ...]] = {
     "backup_codes.pattern": (*_CODES, "items", "pattern"),
     "backup_codes.count": (*_CODES, "minItems"),
     "backup_codes.enrolment_count": (*_FIRST_CODES, "minItems"),
+    "backup_codes.low": ("BackupCodesLow", LOW_THRESHOLD.name),
     "lifetimes.challenge": ("LoginChallenge", TTL.name),
     "lifetimes.access_token": ("AccessToken", TTL.name),
     "lifetimes.refresh_token": ("RefreshToken", TTL.name),
     "lifetimes.session": ("Session", TTL.name),
     "lifetimes.enrolment": ("MFASetupResponse", TTL.name),
+    "passwords": ("NewPassword", PASSWORDS.name),
     "most_sessions": ("SessionList", "properties", "sessions", "maxItems"),
 }
 """Where in the schemas each policy is said; those of operations are said at the operation."""
@@ -63,6 +75,7 @@ def build(contract: Contract, bundle: Bundle) -> Policies:
             pattern=schemas.at("backup_codes.pattern"),
             count=schemas.at("backup_codes.count"),
             enrolment_count=schemas.at("backup_codes.enrolment_count"),
+            low=LOW_THRESHOLD.read(schemas.at("backup_codes.low")),
         ),
         lifetimes=Lifetimes(
             **{
@@ -70,6 +83,7 @@ def build(contract: Contract, bundle: Bundle) -> Policies:
                 for field in fields(Lifetimes)
             }
         ),
+        passwords=PASSWORDS.read(schemas.at("passwords")),
         most_sessions=schemas.at("most_sessions"),
         operations=MappingProxyType(
             {name: _operation_policy(operation) for name, operation in contract.operations.items()}
@@ -80,6 +94,7 @@ def build(contract: Contract, bundle: Bundle) -> Policies:
     _refuse_idle_extensions(contract)
     _refuse_unnamed_events(contract)
     _refuse_unfit_patterns(policies, schemas)
+    _refuse_idle_values(schemas)
     return policies
 
 
@@ -167,6 +182,16 @@ def _refuse_unfit_patterns(policies: Policies, schemas: _Schemas) -> None:
         raise SpecError(in_order(faults))
 
 
+def _refuse_idle_values(schemas: _Schemas) -> None:
+    """A value where nobody reads it would change nothing."""
+    faults = [
+        error(schemas.bundle.where(pointer, key=True), f'"{name}" has no effect on this schema')
+        for name, pointer in schemas.idle()
+    ]
+    if faults:
+        raise SpecError(in_order(faults))
+
+
 class _Schemas:
     """Looks values up in the bundle's schemas by name, following references."""
 
@@ -187,20 +212,39 @@ class _Schemas:
             compiled = Rules(translate(schema, self.bundle.document, "request"))
             yield self.bundle.where(f"{pointer}/pattern"), compiled, kinds
 
+    def idle(self) -> Iterator[tuple[str, str]]:
+        """Name and pointer of every key of ours on a schema that is none of ``_PLACES``."""
+        read = {self.find(*path)[1] for path in _PLACES.values()}
+        names = {path[-1] for path in _PLACES.values() if path[-1].startswith("x-")}
+        for pointer in _pointers(self.bundle.document, ""):
+            above, _, name = pointer.rpartition("/")
+            if name in names and pointer not in read and not above.endswith("/properties"):
+                yield name, pointer
+
     def find(self, *path: str) -> tuple[Any, str]:
         """A value and its pointer in the bundle."""
         node, pointer = self.bundle.document["components"]["schemas"], _SCHEMAS
-        for step in path:
-            if step not in node:
+        for key in path:
+            if key not in node:
                 place = self.bundle.where(pointer, key=True)
-                raise SpecError([error(place, f'"{step}" is missing, and rules depend on it')])
-            node, pointer = self._follow(node[step], f"{pointer}/{step}")
+                raise SpecError([error(place, f'"{key}" is missing, and rules depend on it')])
+            node, pointer = self._follow(node[key], f"{pointer}/{key}")
         return node, pointer
 
     def _follow(self, node: Any, pointer: str) -> tuple[Any, str]:
         while isinstance(node, dict) and "$ref" in node:
             pointer = node["$ref"][1:]
             node = self.bundle.document
-            for step in pointer[1:].split("/"):
-                node = node[step]
+            for key in pointer[1:].split("/"):
+                node = node[key]
         return node, pointer
+
+
+def _pointers(node: Any, pointer: str) -> Iterator[str]:
+    """The pointer to every key below a node."""
+    for key, child in node.items() if isinstance(node, dict) else ():
+        below = f"{pointer}{step(key)}"
+        yield below
+        yield from _pointers(child, below)
+    for number, child in enumerate(node) if isinstance(node, list) else ():
+        yield from _pointers(child, f"{pointer}/{number}")

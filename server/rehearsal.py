@@ -32,7 +32,7 @@ from contract.replies import (
 from contract.rules import MOST, Rules
 from contract.violations import Violation, step
 from domain.errors import Refusal, Unavailable
-from domain.policy import OperationPolicy, Policies
+from domain.policy import Policies
 from handlers.packing import pack
 from server import bodies, places
 from server.samples import Samples, refusals
@@ -54,7 +54,7 @@ def rehearse(contract: Contract, policies: Policies) -> None:
     for operation in contract.operations.values():
         declared = _declared(operation)
         try:
-            for reply in replies(operation, policies.operations[operation.id], samples):
+            for reply in replies(operation, policies, samples):
                 book.hold(operation.id, reply, operation.responses, declared)
         except ValueError as fault:  # a username so long that no QR code holds it
             place = contract.bundle.where(f"{operation.pointer}/operationId", key=True)
@@ -78,11 +78,11 @@ def _declared(operation: Operation) -> dict[str, str]:
 # -- replies ---------------------------------------------------------------------------------
 
 
-def replies(operation: Operation, policy: OperationPolicy, samples: Samples) -> Iterator[Named]:
+def replies(operation: Operation, policies: Policies, samples: Samples) -> Iterator[Named]:
     """Everything that an operation can answer, as it would leave."""
     named = [
         *_successes(operation, samples),
-        *(_refused(operation, refused) for refused in refusals(operation, policy)),
+        *(_refused(operation, refused) for refused in refusals(operation, policies)),
         *_of_the_contract(operation),
     ]
     for name, reply in named:

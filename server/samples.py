@@ -16,7 +16,7 @@ from typing import TypeVar
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from contract.operation import Operation
-from domain import accounts, audit, errors, meta, mfa, sessions, totp
+from domain import accounts, audit, errors, meta, sessions, totp
 from domain.backup_codes import BackupCodes
 from domain.errors import (
     InsufficientAuthentication,
@@ -206,16 +206,18 @@ class Samples:
             )
 
     def states(self) -> Iterator[MFAStatus]:
+        codes = self._policies.backup_codes
         for pending in (True, False):
             yield MFAStatus(False, pending, None, None, 0, 0, False)
             for total, left in ((size, left) for size in self._sizes for left in (size, 0)):
-                yield MFAStatus(True, pending, _NOW, _NOW, left, total, left <= mfa.LOW)
+                yield MFAStatus(True, pending, _NOW, _NOW, left, total, left <= codes.low)
 
     def new_codes(self) -> Iterator[NewBackupCodes]:
         yield NewBackupCodes(tuple(self._codes.generate(self._sizes[0])), _NOW)
 
     def codes_left(self) -> Iterator[BackupCodesLeft]:
-        return (BackupCodesLeft(n, n <= mfa.LOW) for size in self._sizes for n in (size - 1, 0))
+        low = self._policies.backup_codes.low
+        return (BackupCodesLeft(n, n <= low) for size in self._sizes for n in (size - 1, 0))
 
     def key_sets(self) -> Iterator[KeySet]:
         keys = tuple(self._tokens.jwks(_NOW)["keys"])
@@ -291,9 +293,11 @@ _ALONE = frozenset({"getJWKS", "getLiveness"})
 """The acts that need nothing outside the process."""
 
 
-def kinds(operation: Operation, policy: OperationPolicy) -> dict[type[Refusal], None]:
+def kinds(operation: Operation, policies: Policies) -> dict[type[Refusal], None]:
     """The refusals that an operation can end in, each once."""
-    found = list(REFUSALS.get(operation.id, ()))
+    policy, found = policies.operations[operation.id], list(REFUSALS.get(operation.id, ()))
+    if errors.PasswordRefused in found and not policies.passwords.refuses:
+        found.remove(errors.PasswordRefused)
     if operation.security.mandatory:
         found.append(errors.InvalidToken)
     if policy.role is not None:
@@ -307,9 +311,10 @@ def kinds(operation: Operation, policy: OperationPolicy) -> dict[type[Refusal], 
     return dict.fromkeys(found)
 
 
-def refusals(operation: Operation, policy: OperationPolicy) -> Iterator[Refusal]:
+def refusals(operation: Operation, policies: Policies) -> Iterator[Refusal]:
     """One of each kind, and every one that says something of its own in its headers."""
-    for kind in kinds(operation, policy):
+    policy = policies.operations[operation.id]
+    for kind in kinds(operation, policies):
         if kind is TooManyAttempts:
             yield from _closed_budgets(policy)
         elif kind is InsufficientAuthentication:

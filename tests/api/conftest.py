@@ -36,11 +36,10 @@ def refusals() -> Iterator[set[tuple[str, type[Refusal]]]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(View, "_refusal", noting)
         yield seen
-    policies = calls.SPEC.policies.operations
     rehearsed = {
         (name, kind)
         for name, operation in calls.SPEC_OPERATIONS.items()
-        for kind in samples.kinds(operation, policies[name])
+        for kind in samples.kinds(operation, calls.SPEC.policies)
     }
     forgotten = seen - rehearsed
     assert not forgotten

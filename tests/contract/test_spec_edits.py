@@ -273,6 +273,7 @@ PATTERN = "^[0-9A-HJKMNP-TV-Z]{4}(?:-[0-9A-HJKMNP-TV-Z]{4}){3}$"
 OTHER_PATTERN = "^[A-HJKMNP-TV-Z]{5}(?:-[A-HJKMNP-TV-Z]{5}){3}$"
 REFUSED = (401, "insufficient_user_authentication")
 ENDED = (401, "invalid_token")
+REFUSED_PASSWORD = "password_refused"
 
 
 def assurance(operation: str, level: str, age: str) -> str:
@@ -310,6 +311,34 @@ def newest_event(world: World) -> str:
 def list_of_users(world: World) -> int:
     """What a user with two factors, and no role, is told."""
     return member(world).get("/admin/users").status
+
+
+def weak_passwords(world: World) -> Any:
+    """What becomes of a common password, the username and a word of the service."""
+    account = user(world)
+    return [change(account, new) for new in ("iloveyou", account.username.upper(), "CounterSign")]
+
+
+def change(account: Account, new: str) -> Any:
+    """The password is another one from now on, unless it is refused."""
+    body = {"current_password": account.password, "new_password": new}
+    reply = account.post("/auth/password", json=body)
+    if reply.status != 200:
+        return reply.code
+    account.password = new
+    account.sign_in()
+    return 200
+
+
+def low_from(world: World) -> Any:
+    """How many codes are left when they are first told to be low, in both replies."""
+    account, told = member(world), []
+    for left in range(9, -1, -1):
+        code = {"code": account.backup_codes.pop()}
+        low = ok(account.post("/mfa/backup-codes/verify", json=code)).data["backup_codes_low"]
+        assert account.status()["backup_codes_low"] is low
+        told += [left] if low else []
+    return max(told)
 
 
 LISTED = """    operationId: listUsers
@@ -441,6 +470,27 @@ EDITS: dict[str, tuple[Edit, Observe, Any, Any]] = {
         Edit("paths/auth.yaml", "x-audit: session.opened", "x-audit: session.begun"),
         *(newest_event, "session.opened", "session.begun"),
     ),
+    "x-password-policy without common": (
+        Edit(AUTH, "refuse: [common, username]", "refuse: [username]"),
+        *(weak_passwords, 3 * [REFUSED_PASSWORD]),
+        [200, REFUSED_PASSWORD, REFUSED_PASSWORD],
+    ),
+    "x-password-policy without username": (
+        Edit(AUTH, "refuse: [common, username]", "refuse: [common]"),
+        *(weak_passwords, 3 * [REFUSED_PASSWORD]),
+        [REFUSED_PASSWORD, 200, REFUSED_PASSWORD],
+    ),
+    "words of x-password-policy": (
+        Edit(AUTH, ", words: [countersign]", ""),
+        *(weak_passwords, 3 * [REFUSED_PASSWORD]),
+        [REFUSED_PASSWORD, REFUSED_PASSWORD, 200],
+    ),
+    "x-password-policy that refuses nothing": (
+        Edit(AUTH, "{refuse: [common, username], words: [countersign]}", "{refuse: []}"),
+        *(weak_passwords, 3 * [REFUSED_PASSWORD]),
+        [200, 200, 200],
+    ),
+    "x-low-threshold": (Edit(MFA, "x-low-threshold: 3", "x-low-threshold: 5"), low_from, 3, 5),
     "role of listUsers": (
         Edit("paths/admin.yaml", LISTED.format("    x-role: admin\n"), LISTED.format("")),
         *(list_of_users, 403, 200),

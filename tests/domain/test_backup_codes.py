@@ -28,7 +28,7 @@ PEPPERS = {"p1": b"1" * 32, "p2": b"2" * 32}
 
 @pytest.fixture(scope="module")
 def codes() -> BackupCodes:
-    return BackupCodes(BackupCodeFormat(PATTERN, 10, 10), Fixed(PEPPERS, "p1"))
+    return BackupCodes(BackupCodeFormat(PATTERN, 10, 10, 3), Fixed(PEPPERS, "p1"))
 
 
 @pytest.fixture(scope="module")
@@ -128,20 +128,20 @@ def test_the_stored_form_holds_no_code_in_any_common_disguise(codes: BackupCodes
 
 def test_without_the_pepper_a_digest_cannot_be_made_again(codes: BackupCodes) -> None:
     code_set, (digest,) = codes.new_set("f", NOW, ["7K2M-QX9D-01TB-W0RN"])
-    thief = BackupCodes(BackupCodeFormat(PATTERN, 10, 10), Fixed({"p1": b"3" * 32}, "p1"))
+    thief = BackupCodes(BackupCodeFormat(PATTERN, 10, 10, 3), Fixed({"p1": b"3" * 32}, "p1"))
     assert thief.digest("7K2M-QX9D-01TB-W0RN", code_set) != digest
 
 
 def test_a_set_keeps_to_the_pepper_it_was_made_with(codes: BackupCodes) -> None:
     code_set, (digest,) = codes.new_set("f", NOW, ["7K2M-QX9D-01TB-W0RN"])
-    later = BackupCodes(BackupCodeFormat(PATTERN, 10, 10), Fixed(PEPPERS, "p2"))
+    later = BackupCodes(BackupCodeFormat(PATTERN, 10, 10, 3), Fixed(PEPPERS, "p2"))
     assert later.digest("7K2M-QX9D-01TB-W0RN", code_set) == digest
     assert later.new_set("f", NOW, ["x"])[0].pepper_id == "p2"
 
 
 def test_a_missing_pepper_refuses(codes: BackupCodes) -> None:
     code_set, _ = codes.new_set("f", NOW, ["7K2M-QX9D-01TB-W0RN"])
-    without = BackupCodes(BackupCodeFormat(PATTERN, 10, 10), Fixed({"p2": b"2" * 32}, "p2"))
+    without = BackupCodes(BackupCodeFormat(PATTERN, 10, 10, 3), Fixed({"p2": b"2" * 32}, "p2"))
     with pytest.raises(Unavailable):
         without.digest("7K2M-QX9D-01TB-W0RN", code_set)
 
@@ -163,7 +163,9 @@ def test_entropy_is_counted_after_normalising(pattern: str, bits: float) -> None
 
 
 def test_symbols_that_mean_the_same_are_drawn_as_one() -> None:
-    made = BackupCodes(BackupCodeFormat("^[01OIil]{40}$", 4, 4), Fixed(PEPPERS, "p1")).generate(4)
+    made = BackupCodes(BackupCodeFormat("^[01OIil]{40}$", 4, 4, 3), Fixed(PEPPERS, "p1")).generate(
+        4
+    )
     assert set("".join(made)) == {"0", "1"}
 
 

@@ -6,8 +6,12 @@ import time
 import pytest
 
 from domain.errors import Unavailable
-from domain.passwords import Hasher, Passwords, common_passwords
-from tests.domain.world import quick_passwords
+from domain.passwords import Hasher, Passwords, common_passwords, refused
+from domain.policy import PasswordPolicy
+from tests.domain.world import POLICIES, quick_passwords
+
+COMMON = PasswordPolicy(common=True, username=False)
+USERNAME = PasswordPolicy(common=False, username=True)
 
 
 def hasher_of(passwords: Passwords) -> Hasher:
@@ -72,18 +76,36 @@ def test_nobody_is_checked_at_the_cost_of_somebody() -> None:
     ],
 )
 def test_a_common_password_is_refused_however_written(password: str) -> None:
-    assert quick_passwords().refused(password, "ann")
+    assert refused(COMMON, password, "ann")
+    assert not refused(USERNAME, password, "ann")
 
 
 def test_the_username_is_no_password() -> None:
-    passwords = quick_passwords()
-    assert passwords.refused("Ann.O'Neil@Example.org", "ann.o'neil@example.org")
-    assert not passwords.refused("ann.o'neil@example.org too", "ann.o'neil@example.org")
+    name = "ann.o'neil@example.org"
+    assert refused(USERNAME, "Ann.O'Neil@Example.org", name)
+    assert not refused(USERNAME, f"{name} too", name)
+    assert not refused(COMMON, name, name)
+
+
+def test_a_word_of_the_service_is_no_password_and_may_be_part_of_one() -> None:
+    policy = PasswordPolicy(common=False, username=False, words=("Countersign",))
+    assert refused(policy, "countersign", "ann")
+    assert refused(policy, "ＣＯＵＮＴＥＲＳＩＧＮ", "ann")
+    assert not refused(policy, "countersign1", "ann")
+    assert not refused(policy, "password", "password")
+
+
+def test_a_policy_that_refuses_nothing_says_so() -> None:
+    lenient = PasswordPolicy(common=False, username=False)
+    assert not lenient.refuses
+    assert not refused(lenient, "password", "password")
+    words = PasswordPolicy(common=False, username=False, words=("countersign",))
+    assert all(policy.refuses for policy in (COMMON, USERNAME, words))
 
 
 @pytest.mark.parametrize("password", ["correct horse battery staple", "kestrel over the weir"])
 def test_a_password_of_ones_own_is_not_refused(password: str) -> None:
-    assert not quick_passwords().refused(password, "ann")
+    assert not refused(POLICIES.passwords, password, "ann")
 
 
 def test_the_list_is_long_enough() -> None:
@@ -174,5 +196,5 @@ def test_who_is_turned_away_is_told_when_the_queue_has_moved_on(
             passwords.hash("x")
         with passwords.place(), pytest.raises(Unavailable) as without_a_place:
             passwords.hash("x")
-    for refused in (waited_in_vain, without_a_place):
-        assert refused.value.headers["Retry-After"] == "4"
+    for turned_away in (waited_in_vain, without_a_place):
+        assert turned_away.value.headers["Retry-After"] == "4"

@@ -14,8 +14,8 @@ def test_the_spec_s_own_numbers_pass() -> None:
     check(POLICIES)
 
 
-def codes(pattern: str, count: int = 10) -> Policies:
-    return replace(POLICIES, backup_codes=BackupCodeFormat(pattern, count, 10))
+def codes(pattern: str, count: int = 10, low: int = 0) -> Policies:
+    return replace(POLICIES, backup_codes=BackupCodeFormat(pattern, count, 10, low))
 
 
 @pytest.mark.parametrize("digits", [6, 7, 8])
@@ -42,6 +42,8 @@ def test_entropy_that_normalising_takes_away_does_not_count() -> None:
         (codes("^[!-,]{20}$"), "ASCII letters"),
         (codes("^[а-я]{20}$"), "ASCII letters"),
         (codes("^[A-Z]{20}$", 0), "at least one backup code"),
+        (codes("^[A-Z]{20}$", 4, low=4), "would be low already"),
+        (codes("^[A-Z]{20}$", 20, low=10), "would be low already"),
         (replace(POLICIES, totp=replace(POLICIES.totp, algorithm="MD5")), "algorithm"),
         (replace(POLICIES, totp=replace(POLICIES.totp, digits=5)), "digits"),
         (replace(POLICIES, totp=replace(POLICIES.totp, period=0)), "time step"),

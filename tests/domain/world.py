@@ -28,6 +28,7 @@ from domain.policy import (
     GuessPolicy,
     Lifetimes,
     OperationPolicy,
+    PasswordPolicy,
     Policies,
     TotpParameters,
 )
@@ -68,8 +69,9 @@ OPERATIONS = {
 }
 POLICIES = Policies(
     totp=TotpParameters("SHA1", 6, 30, 1, 20),
-    backup_codes=BackupCodeFormat(PATTERN, 10, 10),
+    backup_codes=BackupCodeFormat(PATTERN, 10, 10, 3),
     lifetimes=Lifetimes(5 * MINUTE, 10 * MINUTE, HOUR, 24 * HOUR, 10 * MINUTE),
+    passwords=PasswordPolicy(common=True, username=True, words=("Countersign",)),
     most_sessions=100,
     operations=OPERATIONS,
 )

@@ -318,8 +318,8 @@ def test_every_operation_has_its_samples(shipped: Reading) -> None:
 def test_every_refusal_of_the_rules_is_rehearsed(shipped: Reading) -> None:
     rehearsed = {
         kind
-        for name, operation in shipped.contract.operations.items()
-        for kind in samples.kinds(operation, shipped.policies.operations[name])
+        for operation in shipped.contract.operations.values()
+        for kind in samples.kinds(operation, shipped.policies)
     }
     assert rehearsed == kinds() == {k for k in vars(errors).values() if _is_refusal(k)}
 
@@ -355,7 +355,7 @@ def test_a_rehearsed_reply_has_the_headers_of_a_real_one(world: World, shipped: 
         operation = shipped.contract.operations[name]
         rehearsed = [
             {field.lower() for field, _ in sample.headers} | {"content-length"}
-            for _, sample in replies(operation, shipped.policies.operations[name], stage)
+            for _, sample in replies(operation, shipped.policies, stage)
             if sample.status == reply.status
         ]
         assert rehearsed

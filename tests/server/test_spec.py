@@ -74,6 +74,12 @@ def test_a_mistaken_link_is_told_where_it_stands(spec: Path) -> None:
         ("components/policies.yaml", "max-delay: PT1H", "max-delay: PT0H", "longer than nothing"),
         ("paths/mfa.yaml", "      enrolment:\n", "      enrolmen:\n", "enrolmen"),
         ("schemas/auth.yaml", "  x-ttl: PT5M\n", "", '"x-ttl" is missing'),
+        ("schemas/auth.yaml", "  x-password-policy: ", "  #", '"x-password-policy" is missing'),
+        ("schemas/auth.yaml", "[common, username]", "[common, name]", '"name" is not one of'),
+        ("schemas/auth.yaml", "[common, username]", "[common, common]", "non-unique"),
+        ("schemas/mfa.yaml", "  x-low-threshold: 3\n", "", '"x-low-threshold" is missing'),
+        ("schemas/mfa.yaml", "x-low-threshold: 3", "x-low-threshold: -1", "less than the minimum"),
+        ("schemas/mfa.yaml", "x-low-threshold: 3", "x-low-threshold: 10", "would be low already"),
         (
             "paths/mfa.yaml",
             "    operationId: getMFAStatus\n    security:\n",
@@ -106,6 +112,40 @@ def test_a_policy_that_cannot_be_kept_to_is_refused(
     lines = edited(spec, file, old, new)
     assert lines[0].startswith(f"spec/{file}:")
     assert any(message in line for line in lines), lines
+
+
+@pytest.mark.parametrize(
+    ("file", "value"),
+    [
+        ("schemas/auth.yaml", "x-ttl: PT5M"),
+        ("schemas/mfa.yaml", "x-password-policy: {refuse: []}"),
+        ("schemas/audit.yaml", "x-low-threshold: 3"),
+    ],
+)
+def test_a_value_on_a_schema_that_nobody_asks_is_refused_where_it_stands(
+    spec: Path, file: str, value: str
+) -> None:
+    """Below the first type, which is one of its own and of no schema that rules depend on."""
+    lines = edited(spec, file, "  type: string\n", f"  type: string\n  {value}\n")
+    line = line_of(spec, file, value)
+    name = value.partition(":")[0]
+    assert lines == [f'spec/{file}:{line}:3: error: "{name}" has no effect on this schema']
+
+
+def test_a_password_that_nothing_refuses_needs_no_refusal(spec: Path) -> None:
+    status = '      "409":\n        $ref: "../components/responses.yaml#/Conflict"\n'
+    operation = "operationId: changePassword\n"
+    path = spec / "paths" / "auth.yaml"
+    before, name, after = path.read_text(encoding="utf-8").partition(operation)
+    path.write_text(before + name + after.replace(status, "", 1), encoding="utf-8")
+    lenient = spec / "schemas" / "auth.yaml"
+    text = lenient.read_text(encoding="utf-8")
+    with pytest.raises(SpecError, match="changePassword answers 409 password_refused"):
+        read(spec / "openapi.yaml")
+    policy = "{refuse: [common, username], words: [countersign]}"
+    lenient.write_text(text.replace(policy, "{refuse: []}"), encoding="utf-8")
+    operations = read(spec / "openapi.yaml").contract.operations
+    assert "409" not in operations["changePassword"].responses
 
 
 def test_a_secret_without_a_budget_is_refused_at_its_operation(spec: Path) -> None:
