@@ -21,6 +21,7 @@ from contract.completeness import Handler, argument_names, bind
 from contract.extensions import Registry
 from contract.guard import Guard, Mode, Observer
 from contract.operation import Operation
+from contract.replies import ConnectionReplies
 from contract.request import Request
 from contract.routing import Routing
 from contract.view import Gate, Hooks, View
@@ -104,6 +105,7 @@ class ContractApp(connexion.FlaskApp):  # type: ignore[misc] # Connexion carries
         lanes: Lanes,
     ) -> None:
         self.contract = contract
+        self.connection_replies = ConnectionReplies(contract.errors)
 
         def make_view(operation: Any) -> Callable[..., flask.Response]:
             name = operation.operation_id

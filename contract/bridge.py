@@ -18,7 +18,7 @@ from contract.body import announces_body, read_body
 from contract.compile import Contract
 from contract.flasks import Application
 from contract.operation import rule_for
-from contract.replies import Refused, Reply, refusal
+from contract.replies import OVERLOADED, Refused, Reply, refusal, retry_hint
 from contract.request import Exchange, Headers
 from contract.view import Hooks
 
@@ -31,7 +31,6 @@ QUICK_THREADS = 4
 
 As many serve those that stand aside.
 """
-RETRY, RETRY_SECONDS = "Retry-After", 1
 
 MakeView = Callable[[Any], Callable[..., flask.Response]]
 
@@ -139,7 +138,7 @@ class ContractFlask(FlaskASGIApp):  # type: ignore[misc] # Connexion carries no 
             await read_body(exchange, exchange.request.headers, receive)
             lane = self._lane_for(exchange)
         except Refused as refused:
-            exchange.reply = refused.reply(exchange.request_id)
+            exchange.reply = refused.reply(exchange)
             return
         exchange.reply = await lane.run(self._serve, exchange, scope)
 
@@ -153,7 +152,7 @@ class ContractFlask(FlaskASGIApp):  # type: ignore[misc] # Connexion carries no 
             await self._gate(request)
         except self._refusals as refused:
             exchange.unread = announces_body(request.headers)
-            return refusal(refused, exchange.request_id, mandatory=operation.security.mandatory)
+            return refusal(refused, exchange, mandatory=operation.security.mandatory)
         return None
 
     def _lane_for(self, exchange: Exchange) -> Lane:
@@ -164,8 +163,7 @@ class ContractFlask(FlaskASGIApp):  # type: ignore[misc] # Connexion carries no 
         aside = operation is not None and operation.id in self._aside
         lane = self._lanes.side if aside else self._lanes.main
         if lane.full:
-            told = {RETRY: str(RETRY_SECONDS)} if RETRY.lower() in rule.headers else {}
-            raise Refused(503, "unavailable", told)
+            raise Refused(503, "unavailable", retry_hint(rule), wording=OVERLOADED)
         return lane
 
     def _serve(self, exchange: Exchange, scope: Scope) -> Reply:

@@ -17,6 +17,7 @@ from contract.extensions import Registry
 from contract.grammar import METHODS
 from contract.media import JSON_TYPE, essence
 from contract.operation import (
+    ORPHANS,
     BodyRule,
     HeaderRule,
     Operation,
@@ -24,13 +25,11 @@ from contract.operation import (
     ResponseRule,
     Security,
 )
+from contract.replies import read_failure
 from contract.rules import Rules
 from contract.scalars import SCALARS
 from contract.schema import JSON, Direction, resolve, translate
 from contract.violations import step
-
-# Replies that belong to no operation, by the names under which the root lists them.
-ORPHANS = {"404": "NotFound", "405": "MethodNotAllowed", "204": "Options"}
 
 # OpenAPI 3.0.3, Parameter Object: these names are described elsewhere and ignored here.
 _RESERVED_HEADERS = frozenset({"accept", "content-type", "authorization"})
@@ -45,9 +44,9 @@ _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 class Contract:
     """A spec ready to be enforced.
 
-    `errors` are the rules of replies without an operation, by status. `base_path` is the path of
-    the first server, without a slash at the end. `revision` names what the document says: twelve
-    hexadecimal digits, the same for the same document.
+    `errors` are the rules of replies without an operation, by status: those of ORPHANS that the root
+    lists. `base_path` is the path of the first server, without a slash at the end. `revision` names
+    what the document says: twelve hexadecimal digits, the same for the same document.
     """
 
     bundle: Bundle = field(repr=False)
@@ -232,9 +231,12 @@ class _Compiler:
     # -- replies -----------------------------------------------------------------------------
 
     def _orphans(self) -> Iterator[tuple[str, ResponseRule]]:
+        responses, where = self._document["components"]["responses"], self._bundle.where
         for status, name in ORPHANS.items():
             pointer = f"/components/responses/{name}"
-            yield status, self._response(pointer, resolve({"$ref": f"#{pointer}"}, self._document))
+            # Another file can have a component of this name for its operations.
+            if name in responses and where(pointer, key=True).file == where("").file:
+                yield status, self._response(pointer, responses[name])
 
     def _response(self, pointer: str, spec: JSON) -> ResponseRule:
         pointer, spec = self._resolve(pointer, spec)
@@ -250,7 +252,26 @@ class _Compiler:
             headers=MappingProxyType(headers),
             constants=tuple((h.name, h.constant) for h in headers.values() if h.constant),
             required=tuple(name for name, h in headers.items() if h.required),
+            wordings=MappingProxyType(self._wordings(spec)),
         )
+
+    def _wordings(self, spec: JSON) -> dict[str, str]:
+        """The messages of the error examples. A code is said by the example of its name, or the first."""
+        named: dict[str, str] = {}
+        of_codes: dict[str, str] = {}
+        for media in spec.get("content", {}).values():
+            for name, value in self._examples(media):
+                if (said := read_failure(value)) is not None:
+                    code, message = said
+                    named |= {name: message} if name else {}
+                    of_codes.setdefault(code, message)
+        return of_codes | named
+
+    def _examples(self, media: JSON) -> Iterator[tuple[str, Any]]:
+        """Name and value of what a media type shows; its one `example` has no name."""
+        yield "", media.get("example")
+        for name, example in media.get("examples", {}).items():
+            yield name, resolve(example, self._document).get("value")
 
     def _headers(self, pointer: str, spec: JSON) -> Iterator[tuple[str, HeaderRule]]:
         for name, member in spec.get("headers", {}).items():

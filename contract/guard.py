@@ -92,11 +92,10 @@ class Guard(SpecMiddleware):  # type: ignore[misc] # Connexion carries no types
 
     def _failed(self, exchange: Exchange, code: str) -> Reply:
         """A 500 as the operation declares it; the last resort where it declares another one."""
-        reply = failure(500, code, exchange.request_id)
+        reply = failure(exchange, 500, code)
         _complete(exchange, reply)
         if breaches(reply, exchange.rules):
-            reply = last_resort(code, exchange.request_id)
-            _complete(exchange, reply)
+            return last_resort(Exchange(self._contract.errors, exchange.request_id), code)
         return reply
 
 

@@ -9,6 +9,22 @@ from typing import Any, Literal
 
 from contract.rules import Rules
 
+ORPHANS: Mapping[str, str] = MappingProxyType(
+    {
+        "404": "NotFound",
+        "405": "MethodNotAllowed",
+        "204": "Options",
+        "400": "BadRequest",
+        "500": "InternalError",
+        "503": "Unavailable",
+    }
+)
+"""Replies that belong to no operation, by status: the names under which the root lists them."""
+REQUIRED_ORPHANS = ("404", "405", "204")
+"""Those that the root has to list. The others are for bytes that are no request, for a fault of the
+server's own and for a connection too many; what is not listed is sent in a form that is built in.
+"""
+
 Where = Literal["query", "header", "path"]
 
 
@@ -50,7 +66,8 @@ class ResponseRule:
 
     `content` maps a media type (JSON, all of them) to the rules of the body; it is empty where no
     body is declared. `headers` is keyed by lower-case name. `constants` are the required headers
-    that have a single value, `required` the names that must be there.
+    that have a single value, `required` the names that must be there. `wordings` holds the messages
+    of the error examples, by the name of the example and by the code that it shows.
     """
 
     description: str
@@ -58,6 +75,12 @@ class ResponseRule:
     headers: Mapping[str, HeaderRule]
     constants: tuple[tuple[str, str], ...]
     required: tuple[str, ...]
+    wordings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def message(self, code: str, wording: str | None = None) -> str:
+        """What is said of an error: as the example `wording` has it, or that of its code."""
+        said = self.wordings.get(wording) if wording else None
+        return self.wordings.get(code, self.description) if said is None else said
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from copy import deepcopy
 from dataclasses import replace
 
 from contract.bundle import Bundle
-from contract.compile import ORPHANS
 from contract.extensions import Registry
 from contract.grammar import METHODS
 from contract.lint.lens import Lens
+from contract.operation import ORPHANS
 
 
 def without(bundle: Bundle, operations: Collection[str]) -> Bundle:

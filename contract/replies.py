@@ -6,9 +6,12 @@ import json
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 from contract.media import JSON_TYPE
+from contract.operation import ResponseRule, rule_for
+from contract.request import Exchange
 from contract.violations import Invalid, Violation
 
 REQUEST_ID = "X-Request-ID"
@@ -16,18 +19,14 @@ CHALLENGE = "WWW-Authenticate"
 BARE = "Bearer"
 INVALID = 'Bearer error="invalid_token"'
 INSUFFICIENT = 'Bearer error="insufficient_user_authentication"'
+RETRY, RETRY_SECONDS = "Retry-After", 1
 
-_MESSAGES = {
-    "invalid_request": "The request is not valid",
-    "invalid_token": "A bearer token is needed",
-    "not_found": "Not found",
-    "method_not_allowed": "The path does not have this method",
-    "payload_too_large": "The body is too large",
-    "unsupported_media_type": "The body has to be application/json without an encoding",
-    "unavailable": "Too many requests are waiting; try again",
-    "internal_error": "The server could not answer",
-    "contract_violation": "The server's answer broke its own contract and was withheld",
-}
+MISSING_TOKEN = "missing_token"  # noqa: S105 - the name of an example
+OVERLOADED = "overloaded"
+"""Wordings of this layer: what it says where the code alone does not tell."""
+
+# Where the root lists no reply that belongs to no operation.
+_HARDENED = (("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store"))
 # What only the guard says: the id is ours and never the client's.
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection", REQUEST_ID.lower()})
 _encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -48,7 +47,7 @@ class Reply:
 
 
 class Refused(Exception):
-    """A request that this layer refuses itself. `code` has its message in this module."""
+    """A request that this layer refuses itself, in the words of the spec."""
 
     def __init__(
         self,
@@ -56,15 +55,18 @@ class Refused(Exception):
         code: str,
         headers: Mapping[str, str] | None = None,
         violations: Iterable[Violation] = (),
+        wording: str | None = None,
     ) -> None:
         self.status = status
         self.code = code
         self.headers: Mapping[str, str] = headers or {}
         self.violations = tuple(violations)
+        self.wording = wording
         super().__init__(code)
 
-    def reply(self, request_id: str) -> Reply:
-        return failure(self.status, self.code, request_id, self.headers, self.violations)
+    def reply(self, exchange: Exchange) -> Reply:
+        said = (self.headers, self.violations, self.wording)
+        return failure(exchange, self.status, self.code, *said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,26 +96,40 @@ def success(prefix: _Prefix, data: Any) -> bytes:
 
 
 def failure(
+    exchange: Exchange,
     status: int,
     code: str,
-    request_id: str,
     headers: Mapping[str, str] | None = None,
     violations: Iterable[Violation] = (),
-    message: str | None = None,
+    wording: str | None = None,
 ) -> Reply:
-    """An error reply. `message` is needed where the code is not one of this layer's own."""
+    """An error reply. Its message is the one that the rule of its status has for it."""
     error = {
         "code": code,
         "details": [violation.as_dict() for violation in violations],
-        "request_id": request_id,
+        "request_id": exchange.request_id,
     }
-    body = {"success": False, "message": message or _MESSAGES[code], "error": error}
+    rule = rule_for(exchange.rules, status)
+    message = rule.message(code, wording) if rule else in_words(code)
     fields = [("Content-Type", JSON_TYPE), *(headers or {}).items()]
-    return Reply(status, fields, encode(body))
+    return Reply(status, fields, encode({"success": False, "message": message, "error": error}))
 
 
-def refusal(refused: Any, request_id: str, *, mandatory: bool) -> Reply:
-    """The reply to a refusal of the rules: `status`, `code`, `message` and `headers` are its own.
+def read_failure(value: Any) -> tuple[str, str] | None:
+    """Code and message of an error's envelope; None where the value is none."""
+    match value:
+        case {"message": str(message), "error": {"code": str(code)}}:
+            return code, message.strip()
+    return None
+
+
+def in_words(code: str) -> str:
+    """What is said where no spec can be asked: `not_found` -> `Not found`."""
+    return code.replace("_", " ").capitalize()
+
+
+def refusal(refused: Any, exchange: Exchange, *, mandatory: bool) -> Reply:
+    """The reply to a refusal of the rules: `status`, `code`, `wording` and `headers` are its own.
 
     A 401 that brings no challenge gets one. Where a token is `mandatory` this one was good, and a
     code or password was not; no client must take that for a dead token.
@@ -121,7 +137,7 @@ def refusal(refused: Any, request_id: str, *, mandatory: bool) -> Reply:
     headers = dict(refused.headers)
     if refused.status == 401:
         headers.setdefault(CHALLENGE, INSUFFICIENT if mandatory else BARE)
-    return failure(refused.status, refused.code, request_id, headers, message=refused.message)
+    return failure(exchange, refused.status, refused.code, headers, wording=refused.wording)
 
 
 def complete(
@@ -134,43 +150,69 @@ def complete(
     return headers + [(name, value) for name, value in constants if name.lower() not in sent]
 
 
-def invalid(exc: Invalid, request_id: str) -> Reply:
+def invalid(exc: Invalid, exchange: Exchange) -> Reply:
     """The 400 that lists what is wrong with a request."""
-    return failure(400, "invalid_request", request_id, violations=exc.violations)
+    return failure(exchange, 400, "invalid_request", violations=exc.violations)
 
 
-def last_resort(code: str, request_id: str) -> Reply:
+# -- replies without an operation --------------------------------------------------------------
+
+
+def last_resort(orphan: Exchange, code: str) -> Reply:
     """The 500 sent where the spec does not admit the one it should declare, or declares none."""
-    hardened = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
-    return failure(500, code, request_id, hardened)
+    return _whole(orphan, failure(orphan, 500, code))
 
 
-def bad_request_bytes() -> bytes:
-    """A whole HTTP/1.1 message for bytes that are no request at all; the connection ends."""
-    malformed = Violation("header", "", "http", "is not an HTTP/1.1 request")
-    request_id = uuid.uuid4().hex
-    reply = failure(400, "invalid_request", request_id, violations=[malformed])
-    return _message("400 Bad Request", reply, request_id)
+def malformed(orphan: Exchange) -> Reply:
+    """The 400 to bytes that are no request at all."""
+    wrong = Violation("header", "", "http", "is not an HTTP/1.1 request")
+    return _whole(orphan, failure(orphan, 400, "invalid_request", violations=[wrong]))
 
 
-def unavailable_bytes(retry_after: int) -> bytes:
-    """A whole HTTP/1.1 message for a connection that is one too many; it ends.
+def turned_away(orphan: Exchange) -> Reply:
+    """The 503 to a connection that is one too many."""
+    hint = retry_hint(rule_for(orphan.rules, 503))
+    return _whole(orphan, failure(orphan, 503, "unavailable", hint, wording=OVERLOADED))
 
-    `retry_after` is in seconds.
+
+def retry_hint(rule: ResponseRule | None) -> dict[str, str]:
+    """When to try again, where the spec lets it be said."""
+    unsaid = rule is not None and RETRY.lower() not in rule.headers
+    return {} if unsaid else {RETRY: str(RETRY_SECONDS)}
+
+
+def _whole(orphan: Exchange, reply: Reply) -> Reply:
+    rule = rule_for(orphan.rules, reply.status)
+    reply.headers = complete(reply, rule.constants if rule else _HARDENED, orphan.request_id)
+    return reply
+
+
+class ConnectionReplies:
+    """Whole HTTP/1.1 messages after which a connection ends, made once.
+
+    `errors` are the rules of the root's replies. Each message has a request id of its own.
     """
-    request_id = uuid.uuid4().hex
-    reply = failure(503, "unavailable", request_id, {"Retry-After": str(retry_after)})
-    return _message("503 Service Unavailable", reply, request_id)
+
+    def __init__(self, errors: Mapping[str, ResponseRule]) -> None:
+        self._id = uuid.uuid4().hex
+        self._malformed = _message(malformed(Exchange(errors, self._id)))
+        self._turned_away = _message(turned_away(Exchange(errors, self._id)))
+
+    def malformed(self) -> bytes:
+        """For bytes that are no request."""
+        return self._named(self._malformed)
+
+    def turned_away(self) -> bytes:
+        """For a connection that is one too many."""
+        return self._named(self._turned_away)
+
+    def _named(self, message: bytes) -> bytes:
+        return message.replace(self._id.encode("ascii"), uuid.uuid4().hex.encode("ascii"))
 
 
-def _message(status: str, reply: Reply, request_id: str) -> bytes:
-    fields = [
-        *reply.headers,
-        (REQUEST_ID, request_id),
-        ("X-Content-Type-Options", "nosniff"),
-        ("Cache-Control", "no-store"),
-        ("Content-Length", str(len(reply.body))),
-        ("Connection", "close"),
-    ]
+def _message(reply: Reply) -> bytes:
+    length = ("Content-Length", str(len(reply.body)))
+    fields = [*reply.headers, length, ("Connection", "close")]
+    status = f"{reply.status} {HTTPStatus(reply.status).phrase}"
     head = "".join(f"{name}: {value}\r\n" for name, value in fields)
     return f"HTTP/1.1 {status}\r\n{head}\r\n".encode("latin-1") + reply.body

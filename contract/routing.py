@@ -131,7 +131,7 @@ class Routing(SpecMiddleware):  # type: ignore[misc] # Connexion carries no type
                 exchange.exempt = True
         except Refused as refused:
             exchange.unread = announces_body(Headers(scope["headers"]))
-            exchange.reply = _answer(refused, exchange.request_id)
+            exchange.reply = _answer(refused, exchange)
             return
         await (page or self._app)(scope, receive, send)
 
@@ -159,10 +159,10 @@ def _only(method: str, allow: str, served: Iterable[str]) -> None:
         raise Refused(*answer, headers={"Allow": allow})
 
 
-def _answer(refused: Refused, request_id: str) -> Reply:
+def _answer(refused: Refused, exchange: Exchange) -> Reply:
     if refused.status == 204:
         return Reply(204, list(refused.headers.items()))
-    return refused.reply(request_id)
+    return refused.reply(exchange)
 
 
 def _request(scope: Scope, request_id: str, operation: Operation) -> Request:

@@ -22,6 +22,7 @@ from contract.replies import (
     BARE,
     CHALLENGE,
     INVALID,
+    MISSING_TOKEN,
     Refused,
     Reply,
     encode,
@@ -45,7 +46,7 @@ class Hooks:
     """What the application lends to the contract.
 
     `authenticate` turns `request.token` into a session or raises one of `refusals`. `context`
-    makes further arguments of handlers. `refusals` have `status`, `code`, `message`, `headers`.
+    makes further arguments of handlers. `refusals` have `status`, `code`, `wording`, `headers`.
     `gate` is asked on the event loop before a body is read or a thread taken, and may raise one.
     `aside` names operations whose crowd must not take the threads of the others.
     """
@@ -78,14 +79,14 @@ class View:
         try:
             answer = self._answer(exchange)
         except Refused as own:
-            answer = own.reply(exchange.request_id)
+            answer = own.reply(exchange)
         except Invalid as exc:
-            answer = invalid(exc, exchange.request_id)
+            answer = invalid(exc, exchange)
         except self._hooks.refusals as refused:
-            answer = self._refusal(refused, exchange.request_id)
+            answer = self._refusal(refused, exchange)
         except BaseException as exc:  # a handler that raises SystemExit must not end the server
             faults.report(exc, self._operation.id, exchange.request_id)
-            answer = failure(500, "internal_error", exchange.request_id)
+            answer = failure(exchange, 500, "internal_error")
         if isinstance(answer, flask.Response):
             return answer
         return Unabridged(answer.body, answer.status, answer.headers)
@@ -108,7 +109,8 @@ class View:
         request.token = _token(request)
         if request.token is None:
             if security.mandatory:
-                raise Refused(401, "invalid_token", {CHALLENGE: _missing(request)})
+                challenge = {CHALLENGE: _missing(request)}
+                raise Refused(401, "invalid_token", challenge, wording=MISSING_TOKEN)
             return None
         try:
             return self._hooks.authenticate(request, self._operation)
@@ -141,8 +143,8 @@ class View:
             body = encode(data)
         return Reply(status, [("Content-Type", JSON_TYPE)], body)
 
-    def _refusal(self, refused: Any, request_id: str) -> Reply:
-        return refusal(refused, request_id, mandatory=self._operation.security.mandatory)
+    def _refusal(self, refused: Any, exchange: Exchange) -> Reply:
+        return refusal(refused, exchange, mandatory=self._operation.security.mandatory)
 
 
 def _missing(request: Request) -> str:

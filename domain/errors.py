@@ -1,8 +1,9 @@
 """Every refusal that the rules can end in: status, stable code, message, headers.
 
-The codes are the closed enum ``ErrorBody.code`` of ``spec/schemas/common.yaml``. The text of a
-refusal never holds a submitted value. ``WWW-Authenticate`` is set here only where the rule alone
-knows it (RFC 6750 section 3, RFC 9470 section 3); elsewhere the contract layer adds it.
+The codes are the closed enum ``ErrorBody.code`` of ``spec/schemas/common.yaml``. What is said to the
+client stands in the spec: the message of the example that shows the code, in the reply declared for
+the status. ``WWW-Authenticate`` is set here only where the rule alone knows it (RFC 6750 section 3,
+RFC 9470 section 3); elsewhere the contract layer adds it.
 """
 
 from __future__ import annotations
@@ -14,27 +15,26 @@ from types import MappingProxyType
 class Refusal(Exception):
     """A request that the rules refuse.
 
-    Class attributes give the HTTP status, the code and the default message; ``headers`` are sent
-    with the reply.
+    Class attributes give the HTTP status and the code; ``headers`` are sent with the reply.
+    ``wording`` names the example whose message is sent, where it is another than that of the code.
     """
 
     status: int = 400
     code: str = "invalid_request"
-    message: str = "The request was refused"
+    wording: str | None = None
 
     def __init__(
-        self, message: str | None = None, *, headers: Mapping[str, str] | None = None
+        self, wording: str | None = None, *, headers: Mapping[str, str] | None = None
     ) -> None:
-        self.message = message or type(self).message
+        self.wording = wording or type(self).wording
         self.headers: Mapping[str, str] = MappingProxyType(dict(headers or {}))
-        super().__init__(self.message)
+        super().__init__(self.wording or self.code)
 
 
 class InvalidToken(Refusal):
     """A bearer or refresh token that is no good: unknown, expired, ended, forged, reused."""
 
     status, code = 401, "invalid_token"
-    message = "The token is not valid"
 
     def __init__(self) -> None:
         super().__init__(headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
@@ -44,14 +44,13 @@ class InvalidRefreshToken(Refusal):
     """A refresh token that is no good. It travels in a body, so the challenge is a bare one."""
 
     status, code = 401, "invalid_token"
-    message = "The refresh token is not valid"
+    wording = "invalid_refresh_token"
 
 
 class InsufficientAuthentication(Refusal):
     """The session's assurance or freshness is below what the operation asks for (RFC 9470)."""
 
     status, code = 401, "insufficient_user_authentication"
-    message = "A more recent or stronger authentication is required"
 
     def __init__(self, acr_values: str, max_age: int | None = None) -> None:
         """``acr_values`` names the level, ``max_age`` is in seconds (RFC 9470 section 3)."""
@@ -69,81 +68,68 @@ class InvalidCredentials(Refusal):
     """One answer whichever part was wrong, so that none can be probed by itself."""
 
     status, code = 401, "invalid_credentials"
-    message = "The credentials are not valid"
 
 
 class InvalidCode(Refusal):
     """A well-formed code that is wrong, late or spent."""
 
     status, code = 401, "invalid_code"
-    message = "The code is not valid"
 
 
 class InvalidChallenge(Refusal):
     """A challenge that is unknown, expired, spent, exhausted or of another session."""
 
     status, code = 401, "invalid_challenge"
-    message = "The challenge is not valid"
 
 
 class FactorLocked(Refusal):
     """The TOTP factor is locked after too many wrong codes in a row (NIST 800-63B-4 3.2.2)."""
 
     status, code = 401, "factor_locked"
-    message = "The authenticator is locked; a backup code unlocks it"
 
 
 class RegistrationClosed(Refusal):
     status, code = 403, "registration_closed"
-    message = "Registration is closed"
 
 
 class Forbidden(Refusal):
     """The account has not the role that the operation asks for."""
 
     status, code = 403, "forbidden"
-    message = "The account may not do this"
 
 
 class NotFound(Refusal):
     status, code = 404, "not_found"
-    message = "Not found"
 
 
 class UsernameTaken(Refusal):
     status, code = 409, "username_taken"
-    message = "The username is taken"
 
 
 class PasswordRefused(Refusal):
     """A well-formed password that the policy refuses; a 409, for the schema cannot say it."""
 
     status, code = 409, "password_refused"
-    message = "The password is too common"
 
 
 class NoPendingEnrollment(Refusal):
     status, code = 409, "no_pending_enrollment"
-    message = "No enrollment is pending; start one first"
 
 
 class MFANotEnabled(Refusal):
     status, code = 409, "mfa_not_enabled"
-    message = "MFA is not enabled"
 
 
 class OwnAccount(Refusal):
     """What an administrator may do to every account but their own."""
 
     status, code = 409, "own_account"
-    message = "This cannot be done to one's own account"
 
 
 class TooManyAttempts(Refusal):
     """A guess budget is closed; nothing that was sent has been looked at."""
 
     status, code = 429, "too_many_attempts"
-    message = "Too many attempts; try again later"
 
     def __init__(self, budget: str, retry_after: int, quota: int) -> None:
         """``retry_after`` is in whole seconds, at least 1; ``quota`` is the number of free guesses."""
@@ -160,7 +146,6 @@ class TooManyRequests(Refusal):
     """An address has spent its flood limit; nothing of the request has been looked at."""
 
     status, code = 429, "too_many_requests"
-    message = "Too many requests; try again later"
 
     def __init__(self, retry_after: int, quota: int, window: int) -> None:
         """``quota`` requests pass in ``window`` seconds; the next one in ``retry_after``, at least 1."""
@@ -177,14 +162,13 @@ class Unavailable(Refusal):
     """Something the decision depends on did not answer: refuse, issue nothing."""
 
     status, code = 503, "unavailable"
-    message = "The service is temporarily unavailable"
 
-    def __init__(self, message: str | None = None, *, retry_after: int = 1) -> None:
+    def __init__(self, wording: str | None = None, *, retry_after: int = 1) -> None:
         """``retry_after`` is in whole seconds; where nobody can tell, so that none tries at once."""
-        super().__init__(message, headers={"Retry-After": str(retry_after)})
+        super().__init__(wording, headers={"Retry-After": str(retry_after)})
 
 
 class KeysUnfit(Unavailable):
     """A key that stored rows need is missing or wrong, or the key directory cannot be read."""
 
-    message = "A key is missing or wrong; the log of the server names it"
+    wording = "unfit_key"

@@ -12,6 +12,8 @@ from typing import Any
 import click
 
 from contract.diagnostics import SpecError
+from contract.operation import rule_for
+from contract.replies import in_words
 from domain import accounts, audit, reencryption, verification
 from domain.audit import Trail
 from domain.errors import Refusal, Unavailable
@@ -39,7 +41,7 @@ class Unfit(Exception):
 
 
 @contextmanager
-def _plain_errors() -> Iterator[None]:
+def _plain_errors(ctx: click.Context) -> Iterator[None]:
     """What stops a command is said on standard error, a line a problem, with exit status 1."""
     try:
         yield
@@ -50,17 +52,26 @@ def _plain_errors() -> Iterator[None]:
     except Unavailable:
         click.echo(_NO_DATABASE, err=True)
     except Refusal as refusal:
-        click.echo(refusal.message, err=True)
+        click.echo(_said(refusal, ctx.obj), err=True)
     else:
         return
     sys.exit(1)
+
+
+def _said(refusal: Refusal, reading: spec.Reading | None) -> str:
+    """What the spec has a client told who is refused for the same reason; else the code, in words."""
+    operations = reading.contract.operations.values() if reading else ()
+    rules = (rule_for(operation.responses, refusal.status) for operation in operations)
+    speaking = (rule for rule in rules if rule and refusal.code in rule.wordings)
+    rule = next(speaking, None)
+    return rule.message(refusal.code, refusal.wording) if rule else in_words(refusal.code)
 
 
 class _Group(click.Group):
     """A command group whose known errors end in a message instead of a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        with _plain_errors():
+        with _plain_errors(ctx):
             return super().invoke(ctx)
 
 
@@ -226,11 +237,12 @@ def user_group() -> None:
 
 
 def _services(reading: spec.Reading | None = None) -> Services:
-    current = settings.load()
+    current, context = settings.load(), click.get_current_context()
     logs.configure(logging.WARNING)
     app.prepare(current)
-    services = app.compose(current, reading or spec.read(current.spec))
-    click.get_current_context().call_on_close(services.store.close)
+    context.find_root().obj = reading = reading or spec.read(current.spec)
+    services = app.compose(current, reading)
+    context.call_on_close(services.store.close)
     services.store.ping()
     return services
 

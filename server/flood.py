@@ -38,7 +38,8 @@ REDIS_CONNECTIONS = 16
 KEYS = "countersign:flood"
 """Begins the name of every key in Redis. A key holds an address, for as long as a bucket fills."""
 
-SILENT = "The store of the flood limit does not answer"
+SILENT = "silent_flood_store"
+"""The wording of a 503 for want of the store."""
 
 _origin = lru_cache(4096)(origin)
 

@@ -1,7 +1,7 @@
 """The HTTP/1.1 protocol: uvicorn's, with limits, fewer liberties, and the one envelope.
 
 A request that cannot be parsed belongs to no operation and never reaches the application. It is
-answered here, in the shape of ``components.responses.BadRequest``, and the connection is closed.
+answered here, as ``components.responses.BadRequest`` of the root has it, and the connection is closed.
 Where the RFCs let a server choose, the choice is the one that a proxy in front cannot read in
 another way: two readings of one message are what request smuggling is made of.
 """
@@ -19,7 +19,7 @@ import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from contract.replies import bad_request_bytes, unavailable_bytes
+from contract.replies import ConnectionReplies
 
 HEADER_BYTES = 16 * 1024
 """Longest request line and headers together (security catalogue, section 6)."""
@@ -35,7 +35,6 @@ SPARE_FILES = 200
 """Files that are kept for the database, Redis, logs and those who are being turned away."""
 TURNED_AWAY = 100
 """Most connections that wait to have read that they are too many; the next ones are cut."""
-RETRY_SECONDS = 1
 PIPELINED = 100
 """Most requests of a connection that wait for the reply to an earlier one."""
 
@@ -46,6 +45,10 @@ _FIRST_WORD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32} ")
 _METHODS = frozenset(b"GET HEAD POST PUT DELETE OPTIONS PATCH TRACE CONNECT".split())
 # The parser refuses methods that it does not know; it is shown one that no spec can declare.
 _STAND_IN = b"PURGE"
+
+
+# What another application than ours would be served with.
+_WITHOUT_CONTRACT = ConnectionReplies({})
 
 
 @cache
@@ -120,6 +123,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self._replies = getattr(self.app, "connection_replies", _WITHOUT_CONTRACT)
         self._deadline = _Timer(self.loop, self._give_up)
         self._stalled = _Timer(self.loop, self._give_up)
         self._deaf = False  # nothing further is parsed
@@ -143,7 +147,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._wire.abort()
         elif too_many > 0:
             self._deaf = True
-            self._wire.write(unavailable_bytes(RETRY_SECONDS))
+            self._wire.write(self._replies.turned_away())
             self.part()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -333,7 +337,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._owes_a_reply():
             self.cycle.keep_alive = False
         elif not self.transport.is_closing():
-            self._wire.write(bad_request_bytes())
+            self._wire.write(self._replies.malformed())
             self.part()
 
     def _owes_a_reply(self) -> bool:

@@ -10,28 +10,35 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from contract.check import Breach, breaches
-from contract.compile import ORPHANS, Contract
+from contract.compile import Contract
 from contract.diagnostics import Diagnostic, Location, SpecError, error, in_order
 from contract.media import JSON_TYPE
-from contract.operation import Operation, ResponseRule, rule_for
+from contract.operation import ORPHANS, Operation, ResponseRule, rule_for
 from contract.replies import (
     BARE,
     CHALLENGE,
     INVALID,
+    MISSING_TOKEN,
+    OVERLOADED,
     Reply,
     complete,
     encode,
     envelope,
     failure,
+    malformed,
     refusal,
+    retry_hint,
     success,
+    turned_away,
 )
+from contract.request import Exchange
 from contract.rules import MOST, Rules
 from contract.violations import Violation, step
-from domain.errors import Refusal, Unavailable
+from domain.errors import Refusal
 from domain.policy import Policies
 from handlers.packing import pack
 from server import bodies, places
@@ -62,7 +69,7 @@ def rehearse(contract: Contract, policies: Policies) -> None:
                 [error(place, f"{operation.id} cannot always answer: {fault}")]
             ) from None
     shared = {status: f"{_SHARED}/{name}" for status, name in ORPHANS.items()}
-    for who, (name, bare) in _orphans():
+    for who, (name, bare) in _orphans(contract.errors):
         complete = name, _completed(bare, contract.errors)
         book.hold(who, complete, contract.errors, {**shared, "": _SHARED})
     if book.faults:
@@ -102,24 +109,25 @@ def _successes(operation: Operation, samples: Samples) -> Iterator[Named]:
 
 
 def _refused(operation: Operation, refused: Refusal) -> Named:
-    reply = refusal(refused, _REQUEST_ID, mandatory=operation.security.mandatory)
+    exchange = Exchange(operation.responses, _REQUEST_ID)
+    reply = refusal(refused, exchange, mandatory=operation.security.mandatory)
     return f"{refused.status} {refused.code}", reply
 
 
 def _of_the_contract(operation: Operation) -> Iterator[Named]:
-    yield _failed(400, "invalid_request", violations=_violations(operation, 1))
-    yield _failed(400, "invalid_request", violations=_violations(operation, MOST))
+    failed = partial(_failed, operation.responses)
+    yield failed(400, "invalid_request", violations=_violations(operation, 1))
+    yield failed(400, "invalid_request", violations=_violations(operation, MOST))
     if operation.security.mandatory:
-        yield _failed(401, "invalid_token", {CHALLENGE: BARE})
-        yield _failed(401, "invalid_token", {CHALLENGE: INVALID})
+        yield failed(401, "invalid_token", {CHALLENGE: BARE}, wording=MISSING_TOKEN)
+        yield failed(401, "invalid_token", {CHALLENGE: INVALID}, wording=MISSING_TOKEN)
     if operation.body is not None:
-        yield _failed(413, "payload_too_large")
-        yield _failed(415, "unsupported_media_type")
-    yield _failed(500, "internal_error")
-    yield _failed(500, "contract_violation")
-    if rule_for(operation.responses, 503) is not None:
-        busy = Unavailable()
-        yield _failed(busy.status, busy.code, busy.headers, message=busy.message)
+        yield failed(413, "payload_too_large")
+        yield failed(415, "unsupported_media_type")
+    yield failed(500, "internal_error")
+    yield failed(500, "contract_violation")
+    if (busy := rule_for(operation.responses, 503)) is not None:
+        yield failed(503, "unavailable", retry_hint(busy), wording=OVERLOADED)
 
 
 def _violations(operation: Operation, number: int) -> list[Violation]:
@@ -130,23 +138,32 @@ def _violations(operation: Operation, number: int) -> list[Violation]:
     return [*found, whole, *members]
 
 
-def _orphans() -> Iterator[tuple[str, Named]]:
-    """The replies that belong to no operation."""
-    allow = {"Allow": "GET, HEAD, OPTIONS"}
-    yield "an unknown path", _failed(404, "not_found")
-    yield "a method that a path lacks", _failed(405, "method_not_allowed", allow)
-    yield "OPTIONS", ("204", Reply(204, list(allow.items())))
+def _orphans(rules: Mapping[str, ResponseRule]) -> Iterator[tuple[str, Named]]:
+    """The replies that belong to no operation; without those that the root need not list."""
+    failed, allow = partial(_failed, rules), {"Allow": "GET, HEAD, OPTIONS"}
+    orphan = Exchange(rules, _REQUEST_ID)
+    found = [
+        ("an unknown path", failed(404, "not_found")),
+        ("a method that a path lacks", failed(405, "method_not_allowed", allow)),
+        ("OPTIONS", ("204", Reply(204, list(allow.items())))),
+        ("what is no request", ("400 invalid_request", malformed(orphan))),
+        ("a fault of the server's own", failed(500, "internal_error")),
+        ("a fault of the server's own", failed(500, "contract_violation")),
+        ("a connection too many", ("503 unavailable", turned_away(orphan))),
+    ]
+    return ((who, named) for who, named in found if str(named[1].status) in rules)
 
 
 def _failed(
+    rules: Mapping[str, ResponseRule],
     status: int,
     code: str,
     headers: Mapping[str, str] | None = None,
     violations: Iterable[Violation] = (),
-    message: str | None = None,
+    wording: str | None = None,
 ) -> Named:
-    reply = failure(status, code, _REQUEST_ID, headers, violations, message)
-    return f"{status} {code}", reply
+    exchange = Exchange(rules, _REQUEST_ID)
+    return f"{status} {code}", failure(exchange, status, code, headers, violations, wording)
 
 
 def _completed(reply: Reply, rules: Mapping[str, ResponseRule]) -> Reply:

@@ -23,6 +23,7 @@ from domain.errors import (
     Refusal,
     TooManyAttempts,
     TooManyRequests,
+    Unavailable,
 )
 from domain.keyring import Fixed
 from domain.policy import OperationPolicy, Policies
@@ -49,6 +50,7 @@ from domain.results import (
 from domain.second_factor import Kind
 from domain.tokens import AccessTokens, new_opaque
 from server.extensions import RATE_LIMIT
+from server.flood import READINESS, SILENT
 from server.settings import Settings
 
 _NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
@@ -307,7 +309,7 @@ def kinds(operation: Operation, policies: Policies) -> dict[type[Refusal], None]
     if RATE_LIMIT.name in operation.extensions:
         found.append(TooManyRequests)
     if operation.id not in _ALONE:
-        found.append(errors.Unavailable)
+        found.append(Unavailable)
     return dict.fromkeys(found)
 
 
@@ -315,7 +317,11 @@ def refusals(operation: Operation, policies: Policies) -> Iterator[Refusal]:
     """One of each kind, and every one that says something of its own in its headers."""
     policy = policies.operations[operation.id]
     for kind in kinds(operation, policies):
-        if kind is TooManyAttempts:
+        if kind is Unavailable:
+            yield Unavailable()
+            if operation.id == READINESS or RATE_LIMIT.name in operation.extensions:
+                yield Unavailable(SILENT)
+        elif kind is TooManyAttempts:
             yield from _closed_budgets(policy)
         elif kind is InsufficientAuthentication:
             age = policy.assurance and policy.assurance.max_age

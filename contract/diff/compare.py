@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from contract.compile import ORPHANS
 from contract.diff.access import Access
 from contract.diff.changes import Change, Log, Scope, Weight
 from contract.diff.document import Document, Place
@@ -15,6 +14,7 @@ from contract.diff.messages import Messages, flag
 from contract.diff.notes import Notes, Stricter
 from contract.diff.schemas import Schemas
 from contract.grammar import METHODS
+from contract.operation import ORPHANS
 from contract.source import Node
 
 _VARIABLE = re.compile(r"\{[^}]*\}")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from contract.diagnostics import did_you_mean
 from contract.lint.lens import Found, Lens, Operation, join
+from contract.operation import ORPHANS, REQUIRED_ORPHANS
 
 # Replies that belong to no operation are held against these, so the root has to list them.
-_LOOSE_REPLIES = ("NotFound", "MethodNotAllowed", "Options")
+_LOOSE_REPLIES = [ORPHANS[status] for status in REQUIRED_ORPHANS]
 
 
 def check(lens: Lens) -> None:
@@ -114,7 +115,7 @@ def _unused_components(lens: Lens) -> None:
     used = {target for _, target in lens.references}
     for requirement in lens.objects["securityRequirement"]:
         used |= {f"/components/securitySchemes/{name}" for name in requirement.value}
-    used |= {f"/components/responses/{name}" for name in _LOOSE_REPLIES}
+    used |= {f"/components/responses/{name}" for name in ORPHANS.values()}
     root = Found("/components", lens.document.get("components", {}))
     for section, members in root.value.items():
         for name in members if not section.startswith("x-") else ():

@@ -7,6 +7,7 @@ from functools import cache
 
 from contract.diagnostics import closest
 from contract.lint.lens import Found, Lens, join
+from contract.replies import read_failure
 
 # RFC 9110 sections 11.6.1, 10.2.1 and RFC 6585 section 4; the request id is the house's own.
 _EVERY = ("X-Request-ID",)
@@ -28,6 +29,7 @@ def check(lens: Lens) -> None:
     for response in lens.objects["response"]:
         _needs(lens, response, _EVERY, "every reply")
         _header_names(lens, response)
+        _error_examples(lens, response)
     for status, response in _by_status(lens):
         _needs(lens, response, _BY_STATUS.get(status, ()), f"a {status}")
         if status in _WITHOUT_BODY and "content" in response.value:
@@ -39,6 +41,17 @@ def check(lens: Lens) -> None:
     for header in lens.objects["header"]:
         if not {"schema", "content"} & header.value.keys() and lens.whole(header.pointer):
             lens.error(header.pointer, 'a header needs a "schema"', key=True)
+
+
+def _error_examples(lens: Lens, response: Found) -> None:
+    """The message of a code is looked up by the name of an example, which must not show another."""
+    for _, media_type in lens.members(response, "content"):
+        code = lens.member(media_type, "schema", "properties", "error", "properties", "code")
+        for name, example in lens.members(media_type, "examples"):
+            shown = read_failure(example.value.get("value"))
+            if shown and name != shown[0] and name in code.value.get("enum", ()):
+                place = join(example.pointer, "value", "error", "code")
+                lens.error(place, f'the example "{name}" shows the code "{shown[0]}"')
 
 
 def _by_status(lens: Lens) -> Iterator[tuple[str, Found]]:

@@ -17,7 +17,7 @@ from contract import body as body_module
 from contract.body import LIMIT
 from contract.bridge import THREADS, WAITING
 from contract.compile import Contract
-from contract.replies import bad_request_bytes
+from contract.replies import ConnectionReplies
 from tests.contract.lab.stage import Answer, Lab, Refusal, contract, exchange, scope
 from tests.contract.lab.variants import edited
 
@@ -509,24 +509,75 @@ def test_the_token_comes_before_the_body(lab: Lab) -> None:
 # -- bytes that are no request ----------------------------------------------------------------
 
 
-def test_bytes_that_are_no_request_get_the_same_envelope() -> None:
-    head, _, body = bad_request_bytes().partition(b"\r\n\r\n")
-    lines = head.decode().split("\r\n")
-    fields = {
-        name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:])
-    }
-    assert lines[0] == "HTTP/1.1 400 Bad Request"
-    assert fields["connection"] == "close"
-    assert fields["content-length"] == str(len(body))
-    envelope = json.loads(body)
-    assert envelope["error"]["request_id"] == fields["x-request-id"]
-    assert (
-        COMPILED.operations["getThing"]
-        .responses["400"]
-        .content["application/json"]
-        .admits(envelope)
-    )
-    assert bad_request_bytes() != bad_request_bytes()
+LISTED = """    BadRequest:
+      $ref: "components/responses.yaml#/BadRequest"
+    Unavailable:
+      $ref: "components/responses.yaml#/Unavailable"
+"""
+SAID = """      example:
+        success: false
+        message: {message}
+        error: {{code: {code}, details: [], request_id: x}}
+"""
+
+
+def test_what_no_operation_answers_is_as_the_root_has_it(tmp_path: Path) -> None:
+    """Wording and constant headers alike; what it does not list is sent in a built-in form."""
+    root = contract(_listing(tmp_path))
+    replies = ConnectionReplies(root.errors)
+    said = {"400": replies.malformed(), "503": replies.turned_away()}
+    for status, message in (("400", "Gibberish"), ("503", "Full house")):
+        line, fields, body = parsed(said[status])
+        assert line.startswith(f"HTTP/1.1 {status} ")
+        assert fields["connection"] == "close"
+        assert fields["content-length"] == str(len(body))
+        assert fields["cache-control"] == "no-store"
+        assert "x-content-type-options" not in fields  # the lab declares none
+        assert "retry-after" not in fields
+        answer = json.loads(body)
+        assert answer["message"] == message
+        assert answer["error"]["request_id"] == fields["x-request-id"]
+        assert root.errors[status].content["application/json"].admits(answer)
+
+
+def _listing(folder: Path) -> Path:
+    file, options = "components/responses.yaml", '#/Options"\n'
+    for name, code, message in (
+        ("BadRequest", "invalid_request", "Gibberish"),
+        ("Unavailable", "unavailable", "Full house"),
+    ):
+        path = edited(folder, file, f"{name}:\n", f"{name}:\n") and folder / "spec" / file
+        before, _, after = path.read_text().partition(f"{name}:\n")
+        schema = 'things.yaml#/ErrorResponse"\n'
+        said = SAID.format(message=message, code=code)
+        path.write_text(f"{before}{name}:\n{after.replace(schema, schema + said, 1)}")
+    return edited(folder, "openapi.yaml", options, options + LISTED)
+
+
+def test_where_no_contract_can_be_reached_a_hardened_form_is_sent() -> None:
+    replies = ConnectionReplies({})
+    for message, status in ((replies.malformed(), "400"), (replies.turned_away(), "503")):
+        line, fields, body = parsed(message)
+        assert line.startswith(f"HTTP/1.1 {status} ")
+        assert fields["x-content-type-options"] == "nosniff"
+        assert fields["cache-control"] == "no-store"
+        rule = COMPILED.operations["getThing"].responses["400"]
+        assert rule.content["application/json"].admits(json.loads(body))
+    assert parsed(replies.turned_away())[1]["retry-after"] == "1"
+
+
+def test_each_has_a_request_id_of_its_own() -> None:
+    replies = ConnectionReplies(COMPILED.errors)
+    sent = [make() for make in (replies.malformed, replies.turned_away) for _ in range(3)]
+    assert len({parsed(message)[1]["x-request-id"] for message in sent}) == 6
+
+
+def parsed(message: bytes) -> tuple[str, dict[str, str], bytes]:
+    """Status line, fields by lower-case name, body."""
+    head, _, body = message.partition(b"\r\n\r\n")
+    line, *fields = head.decode().split("\r\n")
+    split = (field.partition(": ") for field in fields)
+    return line, {name.lower(): value for name, _, value in split}, body
 
 
 # -- the assembled application ----------------------------------------------------------------

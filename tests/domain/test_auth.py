@@ -121,7 +121,7 @@ def test_wrong_unknown_and_closed_get_one_answer(
     ):
         with pytest.raises(InvalidCredentials) as caught:
             who.begin(password)
-        answers.append((caught.value.status, caught.value.code, caught.value.message))
+        answers.append((caught.value.status, caught.value.code, caught.value.wording))
     assert len(set(answers)) == 1
 
 

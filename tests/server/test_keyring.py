@@ -341,7 +341,7 @@ def test_a_missing_key_is_named_in_the_log_and_refused_until_it_is_back(
     seconds.now += 1
     with capture_logs() as logged:
         for _ in range(3):
-            with pytest.raises(KeysUnfit, match="missing or wrong"):
+            with pytest.raises(KeysUnfit, match="unfit_key"):
                 custodian.check()
         assert custodian.rings[kind].get(old) is None
     told = [line for line in logged if line["log_level"] == "error"]

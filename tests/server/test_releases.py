@@ -88,7 +88,7 @@ def test_old_and_new_are_git_revisions(spec: Path, run: Run) -> None:
     assert backwards.stdout.startswith("one:spec/schemas/auth.yaml:7:3: breaking: response: ")
     later = run("HEAD")
     assert (later.exit_code, later.stdout.count(": breaking: ")) == (0, 0)
-    assert "components/responses.yaml:3:3: compatible: response: description" in later.stdout
+    assert "components/responses.yaml:4:3: compatible: response: description" in later.stdout
 
 
 def test_what_is_gone_is_told_with_the_revision_it_was_in(spec: Path, run: Run) -> None:

@@ -51,7 +51,7 @@ class Refusal(Exception):
 
     def __init__(self, status: int, code: str, headers: Mapping[str, str] | None = None) -> None:
         self.status, self.code, self.headers = status, code, headers or {}
-        self.message = "No"
+        self.wording: str | None = None
         super().__init__(code)
 
 
