@@ -9,13 +9,24 @@ WORKERS := $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
 # Schemathesis gives all its cases one name, and a distributed run would take them for one test.
 FUZZ := tests/contract/test_fuzz.py
 TOGETHER := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
-ELSEWHERE := --ignore $(FUZZ) --ignore tests/security --ignore tests/faults
+ELSEWHERE := --ignore $(FUZZ) --ignore tests/security --ignore tests/faults --ignore tests/workflows
+# Redocly's command line and the Node.js that runs it, for make workflows.
+NODE := build/node
+NODE_STAMP := $(NODE)/.installed
+NODE_LOCK := tests/workflows/node.lock
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $(STAMP)
+
+$(NODE_STAMP): $(NODE_LOCK) tests/workflows/package.json tests/workflows/package-lock.json
+	$(PYTHON) -m venv $(NODE)
+	$(NODE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(NODE_LOCK)
+	cp tests/workflows/package.json tests/workflows/package-lock.json $(NODE)
+	$(NODE)/bin/npm ci --prefix $(NODE) --ignore-scripts --no-audit --no-fund --no-update-notifier --silent
+	touch $(NODE_STAMP)
 
 .PHONY: help
 help: ## List the targets
@@ -28,6 +39,8 @@ setup: $(STAMP) ## Make the environment in .venv from the hashed lock
 lock: setup ## Resolve pyproject.toml into requirements.lock again
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes \
 	    --no-header --no-annotate pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --group node --generate-hashes \
+	    --no-header --no-annotate -o $(NODE_LOCK)
 
 .PHONY: run
 run: setup ## Serve on http://127.0.0.1:8080 with SQLite (docs at /docs, bundle at /openapi.json)
@@ -53,6 +66,10 @@ contract: setup ## Run the contract tests and say what the spec declares and not
 .PHONY: fuzz
 fuzz: setup ## Run the stock command line of Schemathesis, as administrator and as user (five minutes)
 	$(BIN)/python -m tests.contract.stock
+
+.PHONY: workflows
+workflows: setup $(NODE_STAMP) ## Execute the workflows of spec/workflows; writes build/workflows.xml
+	$(BIN)/python -m pytest -v tests/workflows --junitxml=build/workflows.xml
 
 .PHONY: security
 security: setup ## Carry out the security catalogue and the faults; writes docs/security.md

@@ -44,9 +44,9 @@ const linking = (workflows) => (system) => {
       e("a", { href: workflow.file }, workflow.title), ": ", workflow.summary);
 
   const list = () =>
-    e("section", { className: "workflows wrapper" },
+    e("section", { className: "workflows" },
       e("h2", null, "Workflows"),
-      e("p", null, "Each is a file of Arazzo: requests in their order, with what each passes on."),
+      e("p", null, "Requests in their order and what each hands to the next, as Arazzo descriptions."),
       e("ul", null, workflows.map(entry)));
 
   const below = (Info) => (props) =>
