@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 import shutil
@@ -217,12 +218,17 @@ def test_the_command_table_is_the_command_line() -> None:
 
 
 def test_every_dependency_has_its_reason() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    optional = project["optional-dependencies"].values()
-    listed = [*project["dependencies"], *(entry for extra in optional for entry in extra)]
-    names = {re.match(r"[A-Za-z0-9-]+", entry)[0].lower() for entry in listed}  # type: ignore[index]
+    said_by_python = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    project = said_by_python["project"]
+    more = (project["optional-dependencies"], said_by_python["dependency-groups"])
+    listed = [
+        *project["dependencies"],
+        *(e for each in more for extra in each.values() for e in extra),
+    ]
+    listed += json.loads((ROOT / "tests/workflows/package.json").read_text())["devDependencies"]
+    names = {re.match(r"[@A-Za-z0-9/-]+", entry)[0].lower() for entry in listed}  # type: ignore[index]
     section = README.partition("\n## Dependencies")[2].partition("\n## ")[0].lower()
-    said = set(re.findall(r"[a-z0-9-]+", section))
+    said = set(re.findall(r"[@a-z0-9/-]+", section))
     assert names - said == set()
 
 

@@ -121,7 +121,8 @@ def test_a_step_without_its_operation_fails(server: ServerProcess, tmp_path: Pat
     plant(spec, "paths/mfa.yaml", "operationId: setupMFA", "operationId: beginMFA")
     run = execute(server, tmp_path, ENROLMENT, spec)
     assert run.status == 1
-    assert "setUp" in run.output
+    assert run.failed == ["setUp"]
+    assert "Unknown operationId setupMFA" in run.output
 
 
 def test_a_reply_that_the_spec_does_not_declare_fails(
