@@ -17,7 +17,7 @@ from contract.asgi import App
 from contract.bridge import ContractFlask, Lanes
 from contract.bundle import load
 from contract.compile import Contract, compile_contract
-from contract.completeness import Handler, argument_names, bind
+from contract.completeness import REQUEST, Handler, StandIn, argument_names, bind
 from contract.extensions import Registry
 from contract.guard import Guard, Mode, Observer
 from contract.operation import Operation
@@ -46,6 +46,7 @@ def create_app(
     aside: Collection[str] = (),
     lanes: Lanes | None = None,
     around: Around | None = None,
+    stand_in: StandIn | None = None,
 ) -> ContractApp:
     """An ASGI application that serves a spec, given by its root file or compiled already.
 
@@ -56,11 +57,13 @@ def create_app(
     that has an operation, before its body is read. Operations named in `aside` are served on a few
     threads of their own. `lanes` are the threads of an application that this one follows; without
     it there are new ones. `around` stands outside the guard and is for what no spec speaks of.
+    `stand_in` makes a handler for an operation that has none, which is an error otherwise.
     Raises SpecError with every error.
     """
     contract = spec if isinstance(spec, Contract) else _read(spec, registry)
-    hooks = Hooks(authenticate, context or {}, refusals, gate, aside)
-    bound = bind(contract, handlers, hooks.context)
+    given = {**(context or {}), REQUEST: _itself}
+    hooks = Hooks(authenticate, given, refusals, gate, aside)
+    bound = bind(contract, handlers, context or {}, stand_in)
     pages = docs(contract.document) if docs else {}
     middlewares: list[Any] = [
         *([around] if around else ()),
@@ -69,6 +72,10 @@ def create_app(
     ]
     resolver = HandlerResolver(bound, services)
     return ContractApp(contract, resolver, hooks, middlewares, lanes or Lanes())
+
+
+def _itself(request: Request) -> Request:
+    return request
 
 
 def _read(root: Path, registry: Registry) -> Contract:

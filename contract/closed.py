@@ -21,13 +21,14 @@ def close(schema: JSON) -> JSON:
     It is stricter than the given one nearly everywhere, but says nothing of how many open
     branches of a `oneOf` match: hold a value against both.
     """
-    return _close(list(_flatten(schema)))
+    return _close(list(flatten(schema)))
 
 
-def _flatten(schema: JSON) -> Iterator[JSON]:
+def flatten(schema: JSON) -> Iterator[JSON]:
+    """The parts of a schema's conjunction, its own first, none with an `allOf` of its own."""
     yield {key: value for key, value in schema.items() if key != "allOf"}
     for part in schema.get("allOf", ()):
-        yield from _flatten(part)
+        yield from flatten(part)
 
 
 def _close(parts: list[JSON]) -> JSON:
@@ -48,7 +49,7 @@ def _branches(parts: list[JSON], index: int, combinator: str) -> JSON:
     rest = {key: value for key, value in parts[index].items() if key != combinator}
     beside = [*parts[:index], rest, *parts[index + 1 :]]
     return {
-        combinator: [_close([*beside, *_flatten(branch)]) for branch in parts[index][combinator]]
+        combinator: [_close([*beside, *flatten(branch)]) for branch in parts[index][combinator]]
     }
 
 
@@ -73,4 +74,4 @@ def _additional(parts: list[JSON]) -> bool | JSON:
 
 
 def _merge(schemas: list[JSON]) -> JSON:
-    return _close([part for schema in schemas for part in _flatten(schema)])
+    return _close([part for schema in schemas for part in flatten(schema)])

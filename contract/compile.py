@@ -34,7 +34,7 @@ from contract.violations import step
 # OpenAPI 3.0.3, Parameter Object: these names are described elsewhere and ignored here.
 _RESERVED_HEADERS = frozenset({"accept", "content-type", "authorization"})
 # RFC 9110 section 5.5, without what is obsolete there.
-_FIELD_VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
+FIELD_VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _REVISION_DIGITS = 12
 _SEGMENT = re.compile(r"[^{}]*|\{[^{}]+\}")
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -283,7 +283,7 @@ class _Compiler:
                 kind, rules, schema = scalar
                 required = header.get("required", False)
                 constant = _constant(schema) if required else None
-                if constant is not None and not _FIELD_VALUE.fullmatch(constant):
+                if constant is not None and not FIELD_VALUE.fullmatch(constant):
                     self._refuse(f"{place}/schema", "its one value cannot stand in a header")
                 yield name.lower(), HeaderRule(name, required, kind, rules, constant)
 

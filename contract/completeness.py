@@ -12,34 +12,56 @@ from contract.diagnostics import Diagnostic, Location, SpecError, did_you_mean, 
 from contract.operation import Operation
 
 SERVICES, BODY, SESSION = "services", "body", "session"
+REQUEST = "_request"
+"""What a stand-in asks for: the request itself, under a name that is no operation's."""
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 Handler = Callable[..., Any]
+StandIn = Callable[[Operation], Handler]
 
 
 def bind(
-    contract: Contract, handlers: Mapping[str, ModuleType], context: Collection[str]
+    contract: Contract,
+    handlers: Mapping[str, ModuleType],
+    context: Collection[str],
+    stand_in: StandIn | None = None,
 ) -> dict[str, Handler]:
     """The handler of each operation, by operationId.
 
     `handlers` maps the stem of a paths file to its module, `context` names what handlers may ask
-    for besides what the operation gives. Raises SpecError with everything that does not fit.
+    for besides what the operation gives. `stand_in` makes a handler for an operation that has
+    none. Raises SpecError with everything that does not fit.
     """
     found: dict[str, Handler] = {}
     problems: list[Diagnostic] = []
+    absent = missing(contract, handlers)
     for operation in contract.operations.values():
-        place = contract.bundle.where(f"{operation.pointer}/operationId")
         handler = _functions(handlers.get(operation.stem)).get(operation.function)
-        if handler is None:
-            problems.append(error(place, _missing(operation, handlers, contract)))
-        else:
+        if handler is not None:
             found[operation.id] = handler
+            place = contract.bundle.where(f"{operation.pointer}/operationId")
             problems += [error(place, text) for text in _misfits(operation, handler, context)]
+        elif stand_in is not None:
+            found[operation.id] = stand_in(operation)
     # What follows from a mistake in an operationId is told after the mistake itself.
     follow = [*_idle(contract, handlers), *contract.bundle.adrift]
+    if stand_in is None or follow:
+        problems += absent.values()
     if problems or follow:
         raise SpecError([*in_order(problems), *in_order(follow)])
     return found
+
+
+def missing(contract: Contract, handlers: Mapping[str, ModuleType]) -> dict[str, Diagnostic]:
+    """Each operation without a handler, by operationId, with the error at that place."""
+    return {
+        operation.id: error(
+            contract.bundle.where(f"{operation.pointer}/operationId"),
+            _missing(operation, handlers, contract),
+        )
+        for operation in contract.operations.values()
+        if operation.function not in _functions(handlers.get(operation.stem))
+    }
 
 
 def argument_names(handler: Handler) -> tuple[str, ...]:

@@ -120,3 +120,9 @@ def rule_for(responses: Mapping[str, ResponseRule], status: int) -> ResponseRule
     """The rule of a status: its own, its class's (`4XX`), or the default."""
     found = responses.get(str(status)) or responses.get(f"{status // 100}XX")
     return found or responses.get("default")
+
+
+def declared_as(responses: Mapping[str, Any], status: int) -> str | None:
+    """The key under which `rule_for` finds the rule of a status."""
+    names = (str(status), f"{status // 100}XX", "default")
+    return next((name for name in names if name in responses), None)

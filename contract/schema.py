@@ -24,17 +24,24 @@ _COMBINATORS = ("allOf", "oneOf", "anyOf")
 
 
 def translate(
-    schema: JSON, document: JSON, direction: Direction, _unwanted: frozenset[str] = frozenset()
+    schema: JSON,
+    document: JSON,
+    direction: Direction,
+    keep: tuple[str, ...] = (),
+    _unwanted: frozenset[str] = frozenset(),
 ) -> JSON:
-    """The draft 4 schema of an OpenAPI schema object of `document`, without any `$ref`."""
+    """The draft 4 schema of an OpenAPI schema object of `document`, without any `$ref`.
+
+    `keep` names keywords that draft 4 has no meaning for and the caller has.
+    """
     schema = resolve(schema, document)
     wrong_way = _WRONG_WAY[direction]
     unwanted = _unwanted | _names_with(wrong_way, schema, document)
 
     def inner(child: JSON, inherited: frozenset[str] = frozenset()) -> JSON:
-        return translate(child, document, direction, inherited)
+        return translate(child, document, direction, keep, inherited)
 
-    out = {key: schema[key] for key in _COPIED if key in schema}
+    out = {key: schema[key] for key in (*_COPIED, *keep) if key in schema}
     _structure(schema, out, inner, unwanted)
     for key in _COMBINATORS:
         if key in schema:

@@ -99,7 +99,8 @@ class View:
         for name, make in self._context:
             given[name] = make(exchange.request)
         result = self._handler(**{name: given[name] for name in self._asked})
-        return result if isinstance(result, flask.Response) else self._success(result)
+        ready = isinstance(result, flask.Response | Reply)
+        return result if ready else self._success(result)
 
     def _session(self, request: Request) -> Any:
         """The caller's session, or None where there need not be one. Raises Refused, a refusal."""

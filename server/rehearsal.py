@@ -17,7 +17,7 @@ from contract.check import Breach, breaches
 from contract.compile import Contract
 from contract.diagnostics import Diagnostic, Location, SpecError, error, in_order
 from contract.media import JSON_TYPE
-from contract.operation import ORPHANS, Operation, ResponseRule, rule_for
+from contract.operation import ORPHANS, Operation, ResponseRule, declared_as, rule_for
 from contract.replies import (
     BARE,
     CHALLENGE,
@@ -273,8 +273,7 @@ def _said(keyword: str, value: Any, message: str) -> str:
 
 def _pointer(responses: Mapping[str, str], reply: Reply) -> str:
     """The pointer to the response that `rule_for` takes for a reply."""
-    names = (str(reply.status), f"{reply.status // 100}XX", "default")
-    return next(responses[name] for name in names if name in responses)
+    return responses[declared_as(responses, reply.status) or ""]
 
 
 def _at(value: Any, pointer: str) -> Any:

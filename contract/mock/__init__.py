@@ -1,0 +1,1 @@
+"""Replies made from the spec alone: from its examples, or at random from its schemas."""

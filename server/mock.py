@@ -1,0 +1,46 @@
+"""``countersign mock``: any spec that lints, served from its examples."""
+
+from __future__ import annotations
+
+from functools import partial, reduce
+from pathlib import Path
+from typing import Any
+
+from contract.app import ContractApp, create_app
+from contract.bundle import Bundle, load
+from contract.compile import Contract, compile_contract
+from contract.mock.answers import Answers, declared
+from contract.mock.tokens import Tokens
+from contract.replies import Refused
+from server import docs
+from server.extensions import registry
+
+
+def create(root: Path) -> tuple[ContractApp, Tokens]:
+    """The application, and the bearer tokens that it admits.
+
+    It has no handlers and asks for no settings, keys or database; what the ``x-`` keys mean to the
+    rules has no effect. Raises SpecError listing every error, examples that do not fit included.
+    """
+    extensions = registry()
+    bundle = load(root.resolve(), extensions, examples="error")
+    contract = compile_contract(bundle, extensions)
+    contract = compile_contract(_declaring(bundle, contract), extensions)
+    answers = Answers(contract, contract.operations.values())
+    tokens = Tokens(contract, answers)
+    application = create_app(
+        contract,
+        registry=extensions,
+        handlers={},
+        services=None,
+        authenticate=tokens.authenticate,
+        refusals=(Refused,),
+        docs=partial(docs.pages, explained=list[Any]),  # no rules, so nothing to explain
+        stand_in=answers.handler,
+    )
+    return application, tokens
+
+
+def _declaring(bundle: Bundle, contract: Contract) -> Bundle:
+    """What is sent is declared: the bundle with the headers of every operation's replies."""
+    return reduce(declared, (each.pointer for each in contract.operations.values()), bundle)
