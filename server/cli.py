@@ -21,7 +21,7 @@ from domain.records import AuditEvent
 from domain.services import Services
 from domain.verification import Defect, verify
 from server import app, foundation, keyring, keys, logs, serve, settings, spec
-from server.spec_commands import spec_group, warn
+from server.spec_commands import mock_command, spec_group, warn
 from storage import migrate
 from storage.engine import DatabaseURLError
 
@@ -98,6 +98,7 @@ def main() -> None:
 
 
 main.add_command(spec_group)
+main.add_command(mock_command)
 
 
 @main.command("serve")

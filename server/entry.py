@@ -12,8 +12,8 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; ``serve`` ends quietly on a signal from here on."""
-    if "serve" in sys.argv[1:2]:
+    """Run the command line; ``serve`` and ``mock`` end quietly on a signal from here on."""
+    if sys.argv[1:2] in (["serve"], ["mock"]):
         end_quietly_on_signals()
     from server.cli import main as command_line
 

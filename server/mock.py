@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
 from contract.app import ContractApp, create_app
 from contract.bundle import Bundle, load
-from contract.compile import Contract, compile_contract
+from contract.compile import compile_contract
+from contract.grammar import METHODS
 from contract.mock.answers import Answers, declared
 from contract.mock.tokens import Tokens
 from contract.replies import Refused
+from contract.violations import step
 from server import docs
 from server.extensions import registry
 
@@ -24,8 +27,7 @@ def create(root: Path) -> tuple[ContractApp, Tokens]:
     """
     extensions = registry()
     bundle = load(root.resolve(), extensions, examples="error")
-    contract = compile_contract(bundle, extensions)
-    contract = compile_contract(_declaring(bundle, contract), extensions)
+    contract = compile_contract(reduce(declared, _operations(bundle), bundle), extensions)
     answers = Answers(contract, contract.operations.values())
     tokens = Tokens(contract, answers)
     application = create_app(
@@ -41,6 +43,7 @@ def create(root: Path) -> tuple[ContractApp, Tokens]:
     return application, tokens
 
 
-def _declaring(bundle: Bundle, contract: Contract) -> Bundle:
-    """What is sent is declared: the bundle with the headers of every operation's replies."""
-    return reduce(declared, (each.pointer for each in contract.operations.values()), bundle)
+def _operations(bundle: Bundle) -> Iterator[str]:
+    """The pointer of each operation."""
+    for path, item in bundle.document["paths"].items():
+        yield from (f"/paths{step(path)}/{method}" for method in item if method in METHODS)

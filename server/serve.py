@@ -77,6 +77,12 @@ def run(current: Settings, reading: Reading, host: str, port: int, workers: int)
         _serve_together(config("server.app:from_environment", host, port, workers))
 
 
+def alone(application: ContractApp, host: str, port: int) -> None:
+    """Serve an application in this process until SIGTERM or SIGINT, as ``run`` does."""
+    _allow_files()
+    _serve_alone(config(application, host, port, 1))
+
+
 def _allow_files() -> None:
     """Open files for all connections, as far as the system lets; workers inherit it.
 

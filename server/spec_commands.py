@@ -10,7 +10,7 @@ import click
 import yaml
 
 from contract.diagnostics import SpecError
-from server import explain, releases, settings, spec
+from server import explain, logs, mock, releases, serve, settings, spec
 
 
 def warn(reading: spec.Reading) -> None:
@@ -37,6 +37,23 @@ def _in_force() -> spec.Reading:
     """The spec as the settings have it served."""
     current = settings.load()
     return spec.read(current.spec, features_off=current.features_off)
+
+
+@click.command("mock")
+@_PATH
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8081, show_default=True, help="Port to listen on.")
+def mock_command(root: Path | None, host: str, port: int) -> None:
+    """Serve ROOT, or the spec in force, from its examples: requests are checked, nothing is done.
+
+    A request can ask for another reply: "Prefer: code=409, example=username_taken" for a status and
+    an example that the spec has, "Prefer: dynamic=true" for a body drawn at random.
+    """
+    logs.configure()
+    application, tokens = mock.create(_root(root))
+    for token in tokens.good:
+        click.echo(f"Authorization: Bearer {token}")
+    serve.alone(application, host, port)
 
 
 @spec_group.command("lint")
