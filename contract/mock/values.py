@@ -189,13 +189,21 @@ def _items(item: Make, source: Source, size: int) -> Iterator[Any]:
 
 
 def _string(parts: list[JSON]) -> Make:
+    """Patterns say little of lengths. What is repeated or cut off fits most of those with a `+`."""
     texts = [text_of(part) for part in parts if "pattern" in part or "format" in part]
     least = max((part.get("minLength", 0) for part in parts), default=0)
     most = min((part["maxLength"] for part in parts if "maxLength" in part), default=None)
     plain = text_of({"minLength": least} | ({} if most is None else {"maxLength": most}))
 
     def make(source: Source) -> str:
-        return source.random.choice(texts or [plain])(source.random)
+        text = source.random.choice(texts or [plain])(source.random)
+        if text and len(text) < least:
+            text *= math.ceil(least / len(text))
+        return (
+            text
+            if most is None or len(text) <= most
+            else text[: source.random.randint(least, most)]
+        )
 
     return make
 

@@ -95,11 +95,11 @@ def over_http(client: httpx.Client) -> Api:
     return Api(lambda request: client.send(request), str(client.base_url).rstrip("/"))
 
 
-def in_process(app: Any, address: str = "192.0.2.1") -> Api:
+def in_process(app: Any, address: str = "192.0.2.1", ledger: Ledger = LEDGER) -> Api:
     """An Api of an ASGI application in this process; ``address`` is where requests come from."""
     runner = asyncio.Runner()
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False, client=(address, 4711))
     client = httpx.AsyncClient(transport=transport)
-    api = Api(lambda request: runner.run(client.send(request)), "http://countersign.test")
+    api = Api(lambda request: runner.run(client.send(request)), "http://countersign.test", ledger)
     weakref.finalize(api, runner.close)
     return api
