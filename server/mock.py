@@ -37,7 +37,8 @@ def create(root: Path) -> tuple[ContractApp, Tokens]:
         services=None,
         authenticate=tokens.authenticate,
         refusals=(Refused,),
-        docs=partial(docs.pages, explained=list[Any]),  # no rules, so nothing to explain
+        # Without rules there is nothing to explain.
+        docs=partial(docs.pages, explained=list[Any], spec=bundle.root.parent),
         stand_in=answers.handler,
     )
     return application, tokens

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import uvicorn
 from uvicorn.supervisors.multiprocess import Multiprocess
 
+from contract.app import ContractApp
 from server import app
 from server.http import CONNECTIONS, SPARE_FILES, TURNED_AWAY, BoundedProtocol
 from server.live import Live
@@ -38,7 +39,7 @@ class Server(uvicorn.Server):
             self._captured_signals.clear()
 
 
-def config(served: Live | str, host: str, port: int, workers: int) -> uvicorn.Config:
+def config(served: Live | ContractApp | str, host: str, port: int, workers: int) -> uvicorn.Config:
     """uvicorn's settings. Both timeouts are in seconds; logs pass through ``server.logs``."""
     return uvicorn.Config(
         served,

@@ -4,7 +4,8 @@
 over everything but what ends the session that it lives on; that is tried by itself at the end.
 All checks, no exceptions, and requests no faster than the flood limit lets them in. The
 configuration file holds nothing but the identities that ``object_level_authorization`` compares:
-the command line has no option for them. About five minutes.
+the command line has no option for them. Last comes the mock, on which all checks are run as well,
+with the token that the spec shows and as fast as it answers. About seven minutes.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from server import mock
 from server.spec import read
 from tests.support.accounts import Account, RealClock, register
 from tests.support.servers import ROOT, ServerProcess, command, environment, serving
@@ -123,15 +126,28 @@ def carry_out(each: Run, folder: Path, *more: str, spec: Path = SPEC) -> tuple[i
             _ADMINISTRATOR: administrator(server, env).token,
             _USER: register(server.api(), RealClock()).sign_in().token,
         }
-        words = [
-            *(str(Path(sys.executable).parent / "schemathesis"), "--config-file"),
-            *(str(identities(folder, tokens)), "run", f"{server.url}/openapi.json"),
-            *("-c", "all", "--rate-limit", RATE, "--auth-wfc-user", each.sender),
-        ]
-        # Not in the repository's folder, where a configuration file might be found.
-        done = subprocess.run(
-            [*words, *each.options, *more], cwd=folder, capture_output=True, text=True, check=False
-        )
+        config = ("--config-file", str(identities(folder, tokens)))
+        identity = ("--rate-limit", RATE, "--auth-wfc-user", each.sender)
+        return _schemathesis(server, folder, *each.options, *identity, *more, before=config)
+
+
+def carry_out_mocked(folder: Path, *more: str) -> tuple[int, str]:
+    """Exit status and output of a run against a mock of its own.
+
+    One identity is all there is, so that nothing is another's; no other check is moot.
+    """
+    with serving(folder, str(SPEC), verb="mock") as server:
+        (token,) = mock.create(SPEC)[1].good
+        return _schemathesis(server, folder, "-H", f"Authorization: Bearer {token}", *more)
+
+
+def _schemathesis(
+    server: ServerProcess, folder: Path, *options: str, before: Iterable[str] = ()
+) -> tuple[int, str]:
+    program = str(Path(sys.executable).parent / "schemathesis")
+    words = [program, *before, "run", f"{server.url}/openapi.json", "-c", "all", *options]
+    # Not in the repository's folder, where a configuration file might be found.
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -143,22 +159,38 @@ def answered_only(status: int, output: str) -> set[str]:
 
 
 def main() -> int:
-    failed, life = False, read(SPEC).policies.lifetimes.access_token.total_seconds()
+    life = read(SPEC).policies.lifetimes.access_token.total_seconds()
+    failed = False
     for each in runs():
-        began = time.monotonic()
-        with tempfile.TemporaryDirectory() as folder:
-            status, output = carry_out(each, Path(folder), *sys.argv[1:])
-        faults, seconds = each.faults(output), time.monotonic() - began
-        if seconds > life:
-            # Codes are good once, so that no run could sign an administrator in again.
-            faults.append(
-                f"took longer than the {life:.0f} s of a token: the last answers were 401"
-            )
-        print(output[-3000:] if status or faults else output[output.rfind("= SUMMARY") :])
-        print(f"{each.sender} {' '.join(each.options)}: exit {status}, {seconds:.0f} s")
-        print("\n".join(faults))
-        failed = failed or bool(status) or bool(faults)
-    return int(failed)
+        carry = partial(carry_out, each)
+        name = f"{each.sender} {' '.join(each.options)}"
+        failed |= not _passes(name, carry, each.faults, life)
+    return int(failed | (not _passes("the mock", carry_out_mocked, mock_faults, life)))
+
+
+def mock_faults(output: str) -> list[str]:
+    """Everything that asks for a token has it, and each request that fits is accepted."""
+    stuck = answered_only(401, output) | answered_only(403, output)
+    return [f"was refused by the mock: {name}" for name in sorted(stuck)]
+
+
+def _passes(
+    name: str,
+    carry: Callable[..., tuple[int, str]],
+    judge: Callable[[str], list[str]],
+    life: float,
+) -> bool:
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        status, output = carry(Path(folder), *sys.argv[1:])
+    faults, seconds = judge(output), time.monotonic() - began
+    if seconds > life:
+        # Codes are good once, so that no run could sign an administrator in again.
+        faults.append(f"took longer than the {life:.0f} s of a token: the last answers were 401")
+    print(output[-3000:] if status or faults else output[output.rfind("= SUMMARY") :])
+    print(f"{name}: exit {status}, {seconds:.0f} s")
+    print("\n".join(faults))
+    return not (status or faults)
 
 
 if __name__ == "__main__":

@@ -70,17 +70,18 @@ def serving(
     *arguments: str,
     env: Mapping[str, str] | None = None,
     program: Sequence[str] | None = None,
+    verb: str = "serve",
 ) -> Iterator[ServerProcess]:
     """A server on a free port, ready when the block begins and killed when it ends.
 
-    ``program`` stands in for the console script.
+    ``program`` stands in for the console script; ``verb`` is its command, or ``mock``.
     """
     port = free_port()
     log = folder / f"server-{port}.log"
     LEDGER.files.append(log)
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*(program or command()), "serve", "--port", str(port), *arguments],
+            [*(program or command()), verb, "--port", str(port), *arguments],
             env=dict(env or environment(folder)),
             cwd=ROOT,
             stdout=output,
