@@ -64,7 +64,7 @@ contract: setup ## Run the contract tests and say what the spec declares and not
 	$(BIN)/python -m tests.support.coverage
 
 .PHONY: fuzz
-fuzz: setup ## Run the stock command line of Schemathesis, as administrator, as user, and on the mock (seven minutes)
+fuzz: setup ## Run the stock command line of Schemathesis, as administrator, as user, and on the mock (six minutes)
 	$(BIN)/python -m tests.contract.stock
 
 .PHONY: workflows

@@ -5,7 +5,7 @@ over everything but what ends the session that it lives on; that is tried by its
 All checks, no exceptions, and requests no faster than the flood limit lets them in. The
 configuration file holds nothing but the identities that ``object_level_authorization`` compares:
 the command line has no option for them. Last comes the mock, on which all checks are run as well,
-with the token that the spec shows and as fast as it answers. About seven minutes.
+with the token that the spec shows and as fast as it answers. About six minutes.
 """
 
 from __future__ import annotations
