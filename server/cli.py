@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import click
@@ -20,8 +21,8 @@ from domain.errors import Refusal, Unavailable
 from domain.records import AuditEvent
 from domain.services import Services
 from domain.verification import Defect, verify
-from server import app, foundation, keyring, keys, logs, serve, settings, spec
-from server.spec_commands import mock_command, spec_group, warn
+from server import app, foundation, keyring, keys, logs, mock, serve, settings, spec
+from server.spec_commands import ROOT, root_of, spec_group, warn
 from storage import migrate
 from storage.engine import DatabaseURLError
 
@@ -98,7 +99,6 @@ def main() -> None:
 
 
 main.add_command(spec_group)
-main.add_command(mock_command)
 
 
 @main.command("serve")
@@ -115,6 +115,23 @@ def serve_command(host: str, port: int, workers: int) -> None:
     warn(reading)
     app.prepare(current)
     serve.run(current, reading, host, port, workers)
+
+
+@main.command("mock")
+@ROOT
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8081, show_default=True, help="Port to listen on.")
+def mock_command(root: Path | None, host: str, port: int) -> None:
+    """Serve ROOT, or the spec in force, from its examples: requests are checked, nothing is done.
+
+    A request can ask for another reply: "Prefer: code=409, example=username_taken" for a status and
+    an example that the spec has, "Prefer: dynamic=true" for a body drawn at random.
+    """
+    logs.configure()
+    application, tokens = mock.create(root_of(root))
+    for token in tokens.good:
+        click.echo(f"Authorization: Bearer {token}")
+    serve.alone(application, host, port)
 
 
 @main.group("db")

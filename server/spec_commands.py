@@ -10,7 +10,7 @@ import click
 import yaml
 
 from contract.diagnostics import SpecError
-from server import explain, logs, mock, releases, serve, settings, spec
+from server import explain, releases, settings, spec
 
 
 def warn(reading: spec.Reading) -> None:
@@ -24,12 +24,13 @@ def spec_group() -> None:
     """Read the spec as the server does."""
 
 
-_PATH = click.argument(
+ROOT = click.argument(
     "root", required=False, type=click.Path(path_type=Path, exists=True, dir_okay=False)
 )
 
 
-def _root(given: Path | None) -> Path:
+def root_of(given: Path | None) -> Path:
+    """The root file that was given, or that of the settings."""
     return given or settings.load().spec
 
 
@@ -39,34 +40,17 @@ def _in_force() -> spec.Reading:
     return spec.read(current.spec, features_off=current.features_off)
 
 
-@click.command("mock")
-@_PATH
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8081, show_default=True, help="Port to listen on.")
-def mock_command(root: Path | None, host: str, port: int) -> None:
-    """Serve ROOT, or the spec in force, from its examples: requests are checked, nothing is done.
-
-    A request can ask for another reply: "Prefer: code=409, example=username_taken" for a status and
-    an example that the spec has, "Prefer: dynamic=true" for a body drawn at random.
-    """
-    logs.configure()
-    application, tokens = mock.create(_root(root))
-    for token in tokens.good:
-        click.echo(f"Authorization: Bearer {token}")
-    serve.alone(application, host, port)
-
-
 @spec_group.command("lint")
-@_PATH
+@ROOT
 def spec_lint(root: Path | None) -> None:
     """List everything that is wrong with the spec, as file:line:column; examples included."""
-    reading = spec.read(_root(root), examples="error")
+    reading = spec.read(root_of(root), examples="error")
     warn(reading)
     click.echo(f"{len(reading.contract.operations)} operations, no errors")
 
 
 @spec_group.command("bundle")
-@_PATH
+@ROOT
 @click.option("--format", "form", type=click.Choice(["json", "yaml"]), default="json")
 def spec_bundle(root: Path | None, form: str) -> None:
     """Print the spec as one document, component names kept.
