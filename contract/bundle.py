@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -11,7 +11,7 @@ from typing import Any, Literal
 from contract.diagnostics import Diagnostic, Location, SpecError, error, in_order
 from contract.extensions import Registry
 from contract.grammar import GRAMMAR, REFERABLE, SECTIONS, alternatives, inner
-from contract.lint import lint
+from contract.lint import lint, workflows
 from contract.source import Node, Sources
 from contract.survey import EXTENSION, Survey, Target
 
@@ -28,7 +28,9 @@ class Bundle:
     path to the stem of the file that the root refs for it. `broken` holds the pointers of objects
     that lost a key to an earlier error; it is empty in what `load` returns. `adrift` lists the
     links that do not fit their operation, where `load` was told to leave them to its caller. `off`
-    holds the operationIds that the files have and `document` has not (`contract.prune`).
+    holds the operationIds that the files have and `document` has not (`contract.prune`). `texts` is
+    everything that was read, by file, the workflows included: what `load` takes to read the same
+    once more.
     """
 
     document: dict[str, Any]
@@ -40,6 +42,7 @@ class Bundle:
     broken: frozenset[str] = frozenset()
     adrift: tuple[Diagnostic, ...] = ()
     off: frozenset[str] = frozenset()
+    texts: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def where(self, pointer: str, key: bool = False) -> Location:
         """Where the value at a JSON pointer into `document` (or its key) was written.
@@ -57,16 +60,20 @@ def load(
     registry: Registry,
     examples: Literal["warning", "error"] = "warning",
     links: Literal["error", "later"] = "error",
+    texts: Mapping[str, str] | None = None,
 ) -> Bundle:
     """Reads, checks and bundles the spec whose root file is given.
 
     `examples` is the severity of an example that does not fit its schema. Raises SpecError with
     every error of every file. With `links="later"` a link that does not fit its operation is left to
-    `contract.completeness`, which knows whether the operation was renamed by mistake.
+    `contract.completeness`, which knows whether the operation was renamed by mistake. `texts`, those
+    of an earlier bundle, are read in place of the files.
     """
-    sources = Sources(root)
+    sources = Sources(root, texts)
     survey = Survey(sources, registry)
     node = survey.run()
+    for file in sources.beside(workflows.FOLDER):
+        sources.text(file)
     found = [*sources.diagnostics, *survey.diagnostics]
     if node is None or node.type != "object":
         raise SpecError(in_order(found))
@@ -84,6 +91,7 @@ def load(
         bundle.places,
         tuple(in_order(found)),
         adrift=tuple(adrift),
+        texts=bundle.texts,
     )
 
 
@@ -122,6 +130,7 @@ class _Writer:
             self._stems(root),
             self.places,
             broken=frozenset(self.broken),
+            texts=sources.texts,
         )
 
     def _merged(self, own: dict[str, Any]) -> dict[str, Any]:

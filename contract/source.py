@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,14 +58,20 @@ class Node:
 
 
 class Sources:
-    """The files of one spec, each read once; problems are collected, not raised."""
+    """The files of one spec, each read once; problems are collected, not raised.
 
-    def __init__(self, root: Path) -> None:
+    `texts` is what has been read, by file. Where it is given, nothing else is read: a spec can be
+    taken up again as it was, whatever became of its files.
+    """
+
+    def __init__(self, root: Path, texts: Mapping[str, str] | None = None) -> None:
         root = Path(os.path.abspath(root))
         self.base = root.parent.parent
         self.folder = root.parent.name
         self.root = f"{self.folder}/{root.name}"
         self.diagnostics: list[Diagnostic] = []
+        self.texts: dict[str, str] = {}
+        self._given = texts
         self._nodes: dict[str, Node | None] = {}
 
     def path(self, file: str) -> Path:
@@ -75,7 +81,16 @@ class Sources:
         return tuple(self._nodes)
 
     def exists(self, file: str) -> bool:
+        if self._given is not None:
+            return file in self._given
         return file.startswith(f"{self.folder}/") and self.path(file).is_file()
+
+    def beside(self, folder: str) -> list[str]:
+        """The YAML files of a folder beside the root, sorted; none where there is no folder."""
+        start = f"{self.folder}/{folder}/"
+        if self._given is not None:
+            return sorted(file for file in self._given if file.startswith(start))
+        return [start + path.name for path in sorted(self.path(start).glob("*.yaml"))]
 
     def join(self, file: str, relative: str) -> str:
         """The file that `relative` names when it is written in `file`."""
@@ -88,6 +103,12 @@ class Sources:
         return self._nodes[file]
 
     def text(self, file: str) -> str | None:
+        text = self._text(file) if self._given is None else self._given[file]
+        if text is not None:
+            self.texts[file] = text
+        return text
+
+    def _text(self, file: str) -> str | None:
         try:
             data = self.path(file).read_bytes()
         except OSError as exc:

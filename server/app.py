@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -19,7 +18,7 @@ from domain.ports import Clock
 from domain.records import Client, Session
 from domain.services import Services
 from domain.sessions import authenticate
-from server import docs, explain, keys, logs, settings, spec
+from server import docs, explain, keys, spec
 from server.client import client_of
 from server.cors import Cors, sent_headers
 from server.flood import READINESS, Flood, gate
@@ -29,9 +28,6 @@ from server.live import Lifespan, Live
 from server.settings import Settings
 from server.spec import Reading
 from storage import migrate, patience
-
-WORKERS = "WEB_CONCURRENCY"
-"""Tells a worker process how many share the machine; not a setting, so without our prefix."""
 
 Observer = Callable[[str | None, int, str | None], None]
 
@@ -46,6 +42,11 @@ def prepare(current: Settings) -> None:
     keys.load(current.key_dir)
     if current.database_url.startswith("sqlite"):
         migrate.upgrade(current.database_url)
+
+
+def read(current: Settings, texts: Mapping[str, str] | None = None) -> Reading:
+    """Read the spec that is served: its files, or the texts of an earlier reading. Raises SpecError."""
+    return spec.read(current.spec, features_off=current.features_off, texts=texts)
 
 
 def compose(current: Settings, reading: Reading) -> Services:
@@ -70,7 +71,7 @@ def create(
     foundation = Foundation(current, clock=clock, passwords=passwords, workers=workers)
     flood = Flood(current.redis_url)
     build = partial(application_of, foundation, flood=flood, lanes=Lanes(), observe=observe)
-    return Live(build, reading, _life(foundation, flood))
+    return Live(build, partial(read, current), reading, _life(foundation, flood))
 
 
 def application_of(
@@ -111,7 +112,7 @@ def application_of(
         docs=partial(
             docs.pages,
             explained=partial(explain.as_json, reading),
-            spec=reading.bundle.root.parent,
+            texts=reading.bundle.texts,
         ),
         observe=observe,
         gate=gate(flood, reading.contract.operations, partial(_address, current)),
@@ -155,11 +156,3 @@ def _life(foundation: Foundation, flood: Flood) -> Lifespan:
         foundation.store.close()
 
     return life
-
-
-def from_environment() -> Live:
-    """What a worker process serves; ``prepare`` has run in its parent."""
-    logs.configure()
-    current = settings.load()
-    reading = spec.read(current.spec, features_off=current.features_off)
-    return create(current, reading, workers=int(os.environ.get(WORKERS, "1")))

@@ -107,14 +107,18 @@ main.add_command(spec_group)
 @click.option(
     "--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes."
 )
-def serve_command(host: str, port: int, workers: int) -> None:
-    """Serve the API, its documentation at /docs and the bundle at /openapi.json."""
+@click.option("--watch", is_flag=True, help="Take up each change of the spec's files at once.")
+def serve_command(host: str, port: int, workers: int, watch: bool) -> None:
+    """Serve the API, its documentation at /docs and the bundle at /openapi.json.
+
+    SIGHUP has the spec read again; a broken one is refused, and the contract in force stays.
+    """
     logs.configure()
     current = settings.load()
-    reading = spec.read(current.spec, features_off=current.features_off)
+    reading = app.read(current)
     warn(reading)
     app.prepare(current)
-    serve.run(current, reading, host, port, workers)
+    serve.run(current, reading, host, port, workers, watch=watch)
 
 
 @main.command("mock")

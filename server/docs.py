@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import mimetypes
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +42,13 @@ _PAGE_HEADERS = _CLOSED | {
 }
 
 
-def pages(document: dict[str, Any], explained: Callable[[], Any], spec: Path) -> dict[str, ASGIApp]:
+def pages(
+    document: dict[str, Any], explained: Callable[[], Any], texts: Mapping[str, str]
+) -> dict[str, ASGIApp]:
     """Every page by its exact path, made once.
 
     ``document`` is the bundle, ``explained`` makes what is shown beside the operations; it is
-    called when somebody first looks. ``spec`` is the spec's folder.
+    called when somebody first looks. ``texts`` are the spec's files.
     """
     as_json = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
     as_yaml = yaml.dump(document, Dumper=_DUMPER, allow_unicode=True, sort_keys=False).encode()
@@ -60,25 +62,23 @@ def pages(document: dict[str, Any], explained: Callable[[], Any], spec: Path) ->
         f"{PREFIX}/": _file(_PAGE / "index.html"),
     }
     found[f"{PREFIX}/explained.json"] = _Late(explained)
-    found |= _workflows(spec / workflows.FOLDER)
+    found |= _workflows(texts)
     found |= {f"{PREFIX}/{name}": _file(_PAGE / name) for name in ("page.js", "page.css")}
     return found | {f"{PREFIX}/assets/{name}": _file(vendor / name) for name in _ASSETS}
 
 
-def _workflows(folder: Path) -> dict[str, ASGIApp]:
-    """The files of a folder, which need not exist, and a list of those that are workflows."""
-    found: dict[str, ASGIApp] = {
-        f"{PREFIX}/{folder.name}/{path.name}": _yaml(path.read_bytes())
-        for path in sorted(folder.glob("*.yaml"))
-    }
-    listed = {path.name: path.read_bytes() for path in sorted(folder.glob(workflows.PATTERN))}
+def _workflows(texts: Mapping[str, str]) -> dict[str, ASGIApp]:
+    """The files of the workflows' folder, if there is one, and a list of those that are workflows."""
+    below = ((file.partition("/")[2], text) for file, text in sorted(texts.items()))
+    kept = {file: text for file, text in below if file.startswith(f"{workflows.FOLDER}/")}
+    found: dict[str, ASGIApp] = {f"{PREFIX}/{f}": _yaml(t.encode()) for f, t in kept.items()}
     found[f"{PREFIX}/workflows.json"] = _Late(
-        lambda: [_entry(f"{folder.name}/{name}", content) for name, content in listed.items()]
+        lambda: [_entry(file, kept[file]) for file in filter(workflows.is_workflow, kept)]
     )
     return found
 
 
-def _entry(file: str, content: bytes) -> dict[str, str]:
+def _entry(file: str, content: str) -> dict[str, str]:
     info = yaml.safe_load(content)["info"]  # the lint asks for both
     return {"file": file, "title": info["title"], "summary": info["summary"]}
 

@@ -1,8 +1,8 @@
 """Where the console script begins.
 
 SIGTERM ends a server with exit status 0 at any time, and reading the program in takes a second or
-more: the signals are heard before that begins. Worker processes run this module again at their
-start, which therefore stays light.
+more: the signals are heard before that begins. SIGHUP waits for whoever takes it. Worker processes
+run this module again at their start, which therefore stays light.
 """
 
 from __future__ import annotations
@@ -10,11 +10,15 @@ from __future__ import annotations
 import signal
 import sys
 
+HANGUP = frozenset({signal.SIGHUP})
+"""Blocked until it is asked for; threads and worker processes inherit that, and workers never ask."""
+
 
 def main() -> None:
     """Run the command line; ``serve`` and ``mock`` end quietly on a signal from here on."""
     if sys.argv[1:2] in (["serve"], ["mock"]):
         end_quietly_on_signals()
+        signal.pthread_sigmask(signal.SIG_BLOCK, HANGUP)
     from server.cli import main as command_line
 
     command_line()

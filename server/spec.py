@@ -55,13 +55,15 @@ def read(
     root: Path,
     examples: Literal["warning", "error"] = "warning",
     features_off: Collection[str] = (),
+    texts: Mapping[str, str] | None = None,
 ) -> Reading:
     """Read the spec whose root file is ``root``. Raises SpecError listing every error.
 
     What is switched off is held to all the rules before it goes, so that it can come back.
+    ``texts``, those of an earlier reading's bundle, are read in place of the files.
     """
     extensions = registry()
-    bundle = load(root.resolve(), extensions, examples=examples, links="later")
+    bundle = load(root.resolve(), extensions, examples=examples, links="later", texts=texts)
     contract = compile_contract(bundle, extensions)
     bound = bind(contract, HANDLERS, CONTEXT)
     policies = build(contract, bundle)

@@ -15,7 +15,7 @@ from contract.lint.links import all_operations_known, answers, taken
 from contract.source import Node, Sources
 
 FOLDER = "workflows"
-PATTERN = "*.arazzo.yaml"
+_ENDING = ".arazzo.yaml"
 _BODY = re.compile(r"\$response\.body#((?:/[^\s/{}]+)+)")
 # A JSONPath query for bodies: the members it asks of the body, those of filters inside left out.
 _QUERY = re.compile(r"\$\[\?(.*)\]", re.DOTALL)
@@ -23,13 +23,17 @@ _INNER = re.compile(r"\[[^\[\]]*\]")
 _MEMBER = re.compile(r"@((?:\.\w+)+)")
 
 
+def is_workflow(file: str) -> bool:
+    """Whether a file of the folder is one; the others are what workflows refer to."""
+    return file.endswith(_ENDING)
+
+
 def check(lens: Lens) -> None:
     if not all_operations_known(lens):
         return
     operations = {op.name: op for op in lens.operations()}
-    sources = Sources(lens.bundle.root)
-    for path in sorted((lens.bundle.root.parent / FOLDER).glob(PATTERN)):
-        file = f"{sources.folder}/{FOLDER}/{path.name}"
+    sources = Sources(lens.bundle.root, lens.bundle.texts)
+    for file in filter(is_workflow, sources.beside(FOLDER)):
         content = sources.read(file)
         if content is not None:
             _file(lens, content, operations, _prefix(sources, file, content))

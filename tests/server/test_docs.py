@@ -12,10 +12,10 @@ import yaml
 
 from server.docs import pages
 from tests.support.servers import ROOT
-from tests.support.world import World, world_in
+from tests.support.world import SHIPPED, World, reading_of, world_in
 
 SPEC = ROOT / "spec"
-PATHS = sorted(pages({"openapi": "3.0.3"}, list, SPEC))
+PATHS = sorted(pages({"openapi": "3.0.3"}, list, reading_of(SHIPPED).bundle.texts))
 HTML = ROOT / "server" / "static" / "index.html"
 
 
