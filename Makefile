@@ -43,8 +43,8 @@ lock: setup ## Resolve pyproject.toml into requirements.lock again
 	    --no-header --no-annotate -o $(NODE_LOCK)
 
 .PHONY: run
-run: setup ## Serve on http://127.0.0.1:8080 with SQLite (docs at /docs, bundle at /openapi.json)
-	$(BIN)/countersign serve --host 127.0.0.1 --port 8080
+run: setup ## Serve on http://127.0.0.1:8080 with SQLite, and follow each edit of the spec
+	$(BIN)/countersign serve --watch --host 127.0.0.1 --port 8080
 
 .PHONY: test
 test: setup ## Run the test suite (make slow, security and fuzz are the rest of it)
