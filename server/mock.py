@@ -38,7 +38,7 @@ def create(root: Path) -> tuple[ContractApp, Tokens]:
         authenticate=tokens.authenticate,
         refusals=(Refused,),
         # Without rules there is nothing to explain.
-        docs=partial(docs.pages, explained=list[Any], spec=bundle.root.parent),
+        docs=partial(docs.pages, explained=list[Any], texts=bundle.texts),
         stand_in=answers.handler,
     )
     return application, tokens
