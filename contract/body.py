@@ -11,7 +11,6 @@ from contract.replies import Refused
 from contract.request import Exchange, Headers
 from contract.violations import Violation
 
-LIMIT = 64 * 1024  # bytes
 PATIENCE = 10.0  # seconds for the whole body
 _DIGITS = 18
 _Read: TypeAlias = tuple[bytes, bool]
@@ -28,19 +27,28 @@ async def read_body(exchange: Exchange, headers: Headers, receive: Receive) -> N
 
     Where the operation declares no body, reading stops at the first byte of one.
     """
-    wanted = exchange.operation is not None and exchange.operation.body is not None
-    limit = LIMIT if wanted else 0
-    if wanted and _announced(headers) > LIMIT:
+    rule = exchange.operation.body if exchange.operation is not None else None
+    if rule is not None and _announced(headers) > rule.limit:
         exchange.unread = True
-        raise Refused(413, "payload_too_large")
+        raise _too_large(rule.limit)
     try:
-        body, exchange.unread = await _in_time(_collect(receive, limit), headers)
+        collecting = _collect(receive, rule.limit if rule is not None else 0)
+        body, exchange.unread = await _in_time(collecting, headers)
     except TimeoutError:
         exchange.unread = True
         raise Refused(400, "invalid_request", violations=[_SLOW]) from None
-    if wanted and len(body) > LIMIT:
-        raise Refused(413, "payload_too_large")
+    if rule is not None and len(body) > rule.limit:
+        raise _too_large(rule.limit)
     exchange.body = body or None
+
+
+def _too_large(limit: int) -> Refused:
+    return Refused(413, "payload_too_large", violations=[oversize(limit)])
+
+
+def oversize(limit: int) -> Violation:
+    """What is wrong with a body of more bytes than that."""
+    return Violation("body", "", "size", f"is larger than {limit} bytes")
 
 
 async def _in_time(reading: Coroutine[Any, Any, _Read], headers: Headers) -> _Read:
@@ -57,11 +65,11 @@ def announces_body(headers: Headers) -> bool:
 
 
 def _announced(headers: Headers) -> int:
-    """The length that was announced, 0 if none was. One of very many digits is not converted."""
+    """The length that was announced, 0 if none was; of one of very many digits only their number."""
     length = headers.first("content-length") or "0"
     if not (length.isascii() and length.isdigit()):
         return 0
-    return int(length) if len(length) < _DIGITS else LIMIT + 1
+    return int(length) if len(length) < _DIGITS else 10**_DIGITS
 
 
 async def _collect(receive: Receive, limit: int) -> _Read:

@@ -29,6 +29,7 @@ from contract.replies import read_failure
 from contract.rules import Rules
 from contract.scalars import SCALARS
 from contract.schema import JSON, Direction, resolve, translate
+from contract.size import limit
 from contract.violations import step
 
 # OpenAPI 3.0.3, Parameter Object: these names are described elsewhere and ignored here.
@@ -192,7 +193,11 @@ class _Compiler:
                 self._refuse(where, f"a request body is {JSON_TYPE}, which alone is read")
         schema = content.get(JSON_TYPE, {}).get("schema", {})
         where = f"{pointer}/content{step(JSON_TYPE)}/schema"
-        return BodyRule(body.get("required", False), self._rules(where, schema, "request"))
+        return BodyRule(
+            required=body.get("required", False),
+            rules=self._rules(where, schema, "request"),
+            limit=limit(translate(schema, self._document, "request")),
+        )
 
     def _parameters(self, path: str, item: JSON, spec: JSON, here: str) -> Iterator[Parameter]:
         above = f"/paths{step(path)}/parameters"

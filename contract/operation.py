@@ -43,10 +43,11 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class BodyRule:
-    """A JSON request body."""
+    """A JSON request body. `limit` is the bytes that are read of it: what fits is never longer."""
 
     required: bool
     rules: Rules
+    limit: int
 
 
 @dataclass(frozen=True, slots=True)

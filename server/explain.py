@@ -112,7 +112,8 @@ class _Reader:
         if operation.body is not None:
             content = places.resolved(self._document, f"{operation.pointer}/requestBody")[1]
             for media_type, media in content["content"].items():
-                yield f"body {media_type}", _named(media), f"{operation.pointer}/requestBody"
+                value = f"{_named(media)}, {operation.body.limit} bytes at most"
+                yield f"body {media_type}", value, f"{operation.pointer}/requestBody"
 
     def _parameter(self, operation: Operation, parameter: Parameter) -> str:
         """The pointer to a parameter, which the operation or its path lists."""

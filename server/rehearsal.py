@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from contract.body import oversize
 from contract.check import Breach, breaches
 from contract.compile import Contract
 from contract.diagnostics import Diagnostic, Location, SpecError, error, in_order
@@ -122,7 +123,7 @@ def _of_the_contract(operation: Operation) -> Iterator[Named]:
         yield failed(401, "invalid_token", {CHALLENGE: BARE}, wording=MISSING_TOKEN)
         yield failed(401, "invalid_token", {CHALLENGE: INVALID}, wording=MISSING_TOKEN)
     if operation.body is not None:
-        yield failed(413, "payload_too_large")
+        yield failed(413, "payload_too_large", violations=[oversize(operation.body.limit)])
         yield failed(415, "unsupported_media_type")
     yield failed(500, "internal_error")
     yield failed(500, "contract_violation")

@@ -6,18 +6,14 @@ one has to stay under the limits of the parser.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 
 from contract.lint.lens import Found, Json, Lens, Operation, join
 from contract.lint.schemas import branches
-
-MAX_BODY_BYTES = 64 * 1024
-MAX_DEPTH = 16
-_NUMBER_BYTES = 32
-# A code point outside the basic plane, escaped: two surrogates of six characters (RFC 8259 §7).
-_BYTES_PER_CHARACTER = 12
+from contract.parse import DEPTH
+from contract.schema import translate
+from contract.size import CEILING, largest
 
 
 def check(lens: Lens) -> None:
@@ -76,56 +72,14 @@ def _bounded(lens: Lens, schema: Found) -> None:
 
 
 def _size(lens: Lens, operation: Operation, schema: Found) -> None:
-    size, depth = largest(lens, schema), _depth(lens, schema)
-    if math.isfinite(size) and size > MAX_BODY_BYTES:
+    size = largest(translate(schema.value, lens.document, "request"))
+    depth = _depth(lens, schema)
+    if math.isfinite(size) and size > CEILING:
         message = f"a body that fits {operation.name} can be {size:.0f} bytes, over the 64 KiB"
         lens.error(operation.pointer, f"{message} that are taken", key=True)
-    if depth > MAX_DEPTH:
-        message = f"a body that fits {operation.name} is {depth} levels deep, over {MAX_DEPTH}"
+    if depth > DEPTH:
+        message = f"a body that fits {operation.name} is {depth} levels deep, over {DEPTH}"
         lens.error(operation.pointer, message, key=True)
-
-
-def largest(lens: Lens, schema: Found) -> float:
-    """The bytes of the largest body that fits, every character escaped; inf where unbounded.
-
-    White space between tokens is left out: no schema bounds it.
-    """
-    value = schema.value
-    if "enum" in value:
-        return max((_text(json.dumps(v, ensure_ascii=False)) for v in value["enum"]), default=0)
-    parts = [largest(lens, part) for part in lens.items(schema, "allOf")]
-    for key in ("oneOf", "anyOf"):
-        parts.append(max((largest(lens, part) for part in lens.items(schema, key)), default=0))
-    own = _largest_of_type(lens, schema) if "type" in value or not sum(parts) else 0
-    return own + sum(parts)
-
-
-def _largest_of_type(lens: Lens, schema: Found) -> float:
-    value = schema.value
-    match value.get("type"):
-        case "string":
-            return _BYTES_PER_CHARACTER * float(value.get("maxLength", math.inf)) + 2
-        case "integer" | "number":
-            return _NUMBER_BYTES
-        case "boolean":
-            return len("false")
-        case "array":
-            item = largest(lens, lens.member(schema, "items"))
-            return 2 + float(value.get("maxItems", math.inf)) * (item + 1)
-        case "object":
-            return _largest_object(lens, schema)
-    return math.inf
-
-
-def _largest_object(lens: Lens, schema: Found) -> float:
-    if schema.value.get("additionalProperties") is not False:
-        return math.inf
-    members = lens.members(schema, "properties")
-    return 2 + sum(_text(f'"{name}":,') + largest(lens, found) for name, found in members)
-
-
-def _text(text: str) -> int:
-    return _BYTES_PER_CHARACTER * len(text)
 
 
 def _depth(lens: Lens, schema: Found) -> int:

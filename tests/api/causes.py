@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from contract.body import LIMIT
 from tests.api import faults
 from tests.api.calls import (
     FOR_ADMINISTRATORS,
@@ -20,6 +19,7 @@ from tests.api.calls import (
     ready,
 )
 from tests.support.api import Api, Reply
+from tests.support.specs import body_limits
 from tests.support.world import World
 
 JSON = {"Content-Type": "application/json"}
@@ -85,7 +85,8 @@ def conflict(world: World, operation: str, api: Api | None = None) -> Reply:
 
 
 def too_large(world: World, operation: str, api: Api | None = None) -> Reply:
-    return ready(world, operation).send(api, json=None, content=b" " * (LIMIT + 1), headers=JSON)
+    content = b" " * (body_limits()[operation] + 1)
+    return ready(world, operation).send(api, json=None, content=content, headers=JSON)
 
 
 def unsupported(world: World, operation: str, api: Api | None = None) -> Reply:

@@ -14,7 +14,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from contract import body as body_module
-from contract.body import LIMIT
 from contract.bridge import THREADS, WAITING
 from contract.compile import Contract
 from contract.replies import ConnectionReplies
@@ -22,6 +21,9 @@ from tests.contract.lab.stage import Answer, Lab, Refusal, contract, exchange, s
 from tests.contract.lab.variants import edited
 
 COMPILED: Contract = contract()
+CREATE = COMPILED.operations["createThing"].body
+assert CREATE is not None
+LIMIT = CREATE.limit
 SERVED = Lab(COMPILED)
 BOLT = {"name": "bolt"}
 SECRET = "hunter2hunter2"
@@ -58,9 +60,9 @@ def test_a_good_body_reaches_the_handler_as_it_is(lab: Lab) -> None:
         b'{"name":"\xff\xfe"}',
         b"\x89PNG\r\n\x1a\n",
         b"\xef\xbb\xbf" + b'{"name":"bolt"}',
-        b"[" * 60_000,
-        b'{"a":' * 10_000,
-        b'{"name":' + b"1" * 5_000 + b"}",
+        b"[" * LIMIT,
+        b'{"a":' * (LIMIT // 5),
+        b'{"name":' + b"1" * (LIMIT - 9) + b"}",
         b'{"size":NaN,"name":"bolt"}',
         b'{"size":Infinity,"name":"bolt"}',
         b'{"size":1e999,"name":"bolt"}',
@@ -194,7 +196,7 @@ def test_a_body_over_the_limit_is_refused_by_its_length_before_it_is_read(lab: L
     assert read == []
 
 
-@pytest.mark.parametrize("length", ["65537", "9" * 30, "9" * 5000])
+@pytest.mark.parametrize("length", [str(LIMIT + 1), "65537", "9" * 30, "9" * 5000])
 def test_no_length_is_too_long_to_be_refused(lab: Lab, length: str) -> None:
     fields = [("Content-Length", length), ("Content-Type", "application/json")]
     answer = asyncio.run(exchange(lab.app, scope("POST", "/things", fields), [b"{}"]))
@@ -223,7 +225,16 @@ def test_an_endless_body_is_refused_when_the_limit_is_passed(lab: Lab) -> None:
 def test_a_body_of_exactly_the_limit_is_read(lab: Lab) -> None:
     text = b'{"name":"bolt"}'
     assert lab.post("/things", text + b" " * (LIMIT - len(text))).status == 201
-    refused(lab.post("/things", text + b" " * (LIMIT - len(text) + 1)), 413, "payload_too_large")
+    answer = lab.post("/things", text + b" " * (LIMIT - len(text) + 1))
+    refused(answer, 413, "payload_too_large")
+    assert answer.details == [
+        {
+            "location": "body",
+            "pointer": "",
+            "keyword": "size",
+            "message": f"is larger than {LIMIT} bytes",
+        }
+    ]
 
 
 def test_a_body_that_does_not_arrive_is_a_400_in_time(

@@ -47,7 +47,7 @@ def test_a_sign_in_is_explained_whole(shipped: Reading) -> None:
     assert found["x-audit"].value == "session.opened"
     assert found["x-attempts totp lock-after"].value == "50"
     assert found["x-attempts totp lock-after"].file == "spec/components/policies.yaml"
-    assert found["body application/json"].value == "LoginRequest"
+    assert found["body application/json"].value == "LoginRequest, 14374 bytes at most"
     assert found["LoginChallenge x-ttl"].value == "PT5M"
     assert found["message"].value == shipped.contract.operations["login"].message
     assert found["status 200"].value == "LoginResult"

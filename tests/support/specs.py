@@ -1,14 +1,23 @@
-"""Copies of the shipped spec with another flood limit."""
+"""Copies of the shipped spec with another flood limit, and how large its bodies can be."""
 
 from __future__ import annotations
 
 import re
 import shutil
+from functools import cache
 from pathlib import Path
 
+from server.spec import read
 from tests.support.servers import ROOT
 
 _FLOOD = re.compile(r"^flood: .*$", re.MULTILINE)
+
+
+@cache
+def body_limits() -> dict[str, int]:
+    """The bytes that are read of a body, by operationId of the shipped spec."""
+    operations = read(ROOT / "spec" / "openapi.yaml").contract.operations.values()
+    return {operation.id: operation.body.limit for operation in operations if operation.body}
 
 
 def with_flood(folder: Path, *, rate: int, per: str, burst: int) -> Path:
