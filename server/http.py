@@ -123,7 +123,6 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._replies = getattr(self.app, "connection_replies", _WITHOUT_CONTRACT)
         self._deadline = _Timer(self.loop, self._give_up)
         self._stalled = _Timer(self.loop, self._give_up)
         self._deaf = False  # nothing further is parsed
@@ -213,6 +212,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
         super()._start_asgi_task(cycle, app)
+
+    @property
+    def _replies(self) -> ConnectionReplies:
+        """Of the contract that is in force now, which may be another than when it was connected."""
+        replies: ConnectionReplies = getattr(self.app, "connection_replies", _WITHOUT_CONTRACT)
+        return replies
 
     def _give_up(self) -> None:
         self._wire.abort()

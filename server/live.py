@@ -21,6 +21,7 @@ from contract.asgi import Receive, Scope, Send
 from contract.compile import Contract
 from contract.diagnostics import SpecError
 from contract.faults import report
+from contract.replies import ConnectionReplies
 from domain.services import Services
 from server.spec import Reading
 from server.spec_commands import warn
@@ -61,6 +62,11 @@ class Live:
     def contract(self) -> Contract:
         """The contract in force."""
         return self._current.contract
+
+    @property
+    def connection_replies(self) -> ConnectionReplies:
+        """What the protocol answers by itself under it."""
+        return self._current.connection_replies
 
     @property
     def texts(self) -> Texts:
