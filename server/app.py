@@ -45,8 +45,16 @@ def prepare(current: Settings) -> None:
 
 
 def read(current: Settings, texts: Mapping[str, str] | None = None) -> Reading:
-    """Read the spec that is served: its files, or the texts of an earlier reading. Raises SpecError."""
-    return spec.read(current.spec, features_off=current.features_off, texts=texts)
+    """Read the spec that is served: its files, or the texts of an earlier reading. Raises SpecError.
+
+    In development it may be ahead of the handlers.
+    """
+    return spec.read(
+        current.spec,
+        features_off=current.features_off,
+        texts=texts,
+        unimplemented="warning" if current.env == "development" else "error",
+    )
 
 
 def compose(current: Settings, reading: Reading) -> Services:
@@ -119,6 +127,7 @@ def application_of(
         aside={READINESS},  # no flood limit keeps anybody from asking it
         lanes=lanes,
         around=_cors(current, reading),
+        stand_in=reading.stand_in,
     )
     application.services = services
     application.app.before_request(patience.begin)

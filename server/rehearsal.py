@@ -16,7 +16,7 @@ from typing import Any
 from contract.body import oversize
 from contract.check import Breach, breaches
 from contract.compile import Contract
-from contract.diagnostics import Diagnostic, Location, SpecError, error, in_order
+from contract.diagnostics import Diagnostic, Location, SpecError, error, in_order, warning
 from contract.media import JSON_TYPE
 from contract.operation import ORPHANS, Operation, ResponseRule, declared_as, rule_for
 from contract.replies import (
@@ -43,7 +43,7 @@ from domain.errors import Refusal
 from domain.policy import Policies
 from handlers.packing import pack
 from server import bodies, places
-from server.samples import Samples, refusals
+from server.samples import RESULTS, Samples, refusals
 
 _REQUEST_ID = "0123456789abcdef" * 2
 _ITEM = re.compile(r"/[0-9]+(?=/|$)")
@@ -75,6 +75,18 @@ def rehearse(contract: Contract, policies: Policies) -> None:
         book.hold(who, complete, contract.errors, {**shared, "": _SHARED})
     if book.faults:
         raise SpecError(book.diagnostics())
+
+
+def unrehearsed(contract: Contract, operations: Iterable[str]) -> list[Diagnostic]:
+    """A warning for each of these operations whose successes nobody has put down."""
+    return [
+        warning(
+            contract.bundle.where(f"{contract.operations[name].pointer}/operationId"),
+            f'"{name}" has no sample of its result in server/samples.py, so that none is rehearsed',
+        )
+        for name in operations
+        if name not in RESULTS
+    ]
 
 
 def _declared(operation: Operation) -> dict[str, str]:

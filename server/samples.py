@@ -101,8 +101,9 @@ class Samples:
         self._sizes = (policies.backup_codes.count, policies.backup_codes.enrolment_count)
 
     def of(self, operation_id: str) -> Iterable[object]:
-        """What the act of an operation can return."""
-        return RESULTS[operation_id](self)
+        """What the act of an operation can return; nothing where RESULTS does not say."""
+        make = RESULTS.get(operation_id)
+        return () if make is None else make(self)
 
     def nothing(self) -> Iterator[None]:
         yield None
