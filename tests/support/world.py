@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import shutil
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -52,33 +51,38 @@ def roomy() -> Path:
     return without_flood(Path(folder))
 
 
-def reading_of(root: Path, features_off: Collection[str] = ()) -> spec.Reading:
-    """A reading of a spec. The two that many worlds begin with are read once."""
-    if root in (SHIPPED, roomy()) and not features_off:
-        return _kept(root)
-    return spec.read(root, features_off=features_off)
-
-
 @cache
-def _kept(root: Path) -> spec.Reading:
+def reading_of(root: Path) -> spec.Reading:
+    """A reading of a spec that nobody edits."""
     return spec.read(root)
+
+
+def _read(settings: Settings) -> spec.Reading:
+    """A reading of the spec in force. The two that many worlds begin with are read once."""
+    if settings.spec in (SHIPPED, roomy()) and not settings.features_off:
+        return reading_of(settings.spec)
+    return app.read(settings)
 
 
 @dataclass
 class World:
-    """An application, its services, a client of it and its clock."""
+    """An application, its services, a client of it and its clock.
+
+    ``observe`` is None for a spec with operations that the shipped one has not.
+    """
 
     settings: Settings
     clock: TestClock = field(default_factory=TestClock)
+    observe: app.Observer | None = RECORDER
 
     def __post_init__(self) -> None:
         app.prepare(self.settings)
         self.application = app.create(
             self.settings,
-            reading_of(self.settings.spec, self.settings.features_off),
+            _read(self.settings),
             clock=self.clock,
             passwords=quick_passwords(),
-            observe=RECORDER,
+            observe=self.observe,
         )
         self.services = self.application.services
         self.api = in_process(self.application)
