@@ -323,6 +323,8 @@ class _Compiler:
 
 
 def _constant(schema: JSON) -> str | None:
-    """The one value that an enum of one string leaves."""
+    """The one value that an enum leaves, as it stands in a header."""
     values = schema.get("enum", ())
-    return values[0] if len(values) == 1 and isinstance(values[0], str) else None
+    if len(values) != 1 or values[0] is None:
+        return None
+    return values[0] if isinstance(values[0], str) else json.dumps(values[0])

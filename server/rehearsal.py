@@ -244,8 +244,10 @@ class _Book:
         if name is None:
             return self._where(pointer), f'the header "{breach.pointer}" is not declared'
         header, _ = places.resolved(self._bundle.document, f"{pointer}{step(name)}")
-        said = "is missing" if breach.keyword == "required" else f"breaks {breach.keyword}"
-        return self._where(f"{header}/schema/{breach.keyword}"), f'the header "{name}" {said}'
+        if breach.keyword == "required":
+            return self._where(f"{header}/required"), f'nothing sends the header "{name}"'
+        place = self._where(f"{header}/schema/{breach.keyword}")
+        return place, f'the header "{name}" breaks {breach.keyword}'
 
     def _member(
         self, breach: Breach, schema: str, body: Any, rules: Rules

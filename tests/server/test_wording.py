@@ -11,7 +11,6 @@ import yaml
 
 from contract.diagnostics import SpecError
 from contract.operation import ResponseRule
-from contract.replies import ConnectionReplies
 from server import bodies
 from server.rehearsal import replies
 from server.samples import Samples
@@ -133,10 +132,13 @@ def test_what_the_protocol_says_is_edited_in_the_same_place(tmp_path: Path) -> N
         (RESPONSES, "message: The request is not valid", "message: Gibberish"),
         (RESPONSES, "message: Too many requests are waiting; try again", "message: Full house"),
     )
-    replies = ConnectionReplies(read(root).contract.errors)
-    assert b'"message":"Gibberish"' in replies.malformed()
-    assert b'"message":"Full house"' in replies.turned_away()
-    assert b"\r\nRetry-After: 1\r\n" in replies.turned_away()
+    application = world_in(tmp_path, spec=root).application
+    assert b'"message":"Gibberish"' in application.connection_replies.malformed()
+    assert b'"message":"Full house"' in application.connection_replies.turned_away()
+    assert b"\r\nRetry-After: 1\r\n" in application.connection_replies.turned_away()
+    plant(root.parent, RESPONSES, "message: Gibberish", "message: Pardon")
+    application.renew()
+    assert b'"message":"Pardon"' in application.connection_replies.malformed()
 
 
 MESSAGE = """      description: A sentence for people; it may change between versions.
