@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-SEEN := build/contract-seen.txt
+SEEN := build/contract-seen
 # One more than there are cores, for many tests wait for a process to start or a peer to give up.
 WORKERS := $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
 # Schemathesis gives all its cases one name, and a distributed run would take them for one test.
@@ -48,7 +48,7 @@ run: setup ## Serve on http://127.0.0.1:8080 with SQLite, and follow each edit o
 
 .PHONY: test
 test: setup ## Run the test suite (make slow, security and fuzz are the rest of it)
-	rm -f $(SEEN)
+	rm -rf $(SEEN)
 	$(BIN)/python -m pytest $(TOGETHER) -m "not slow" $(ELSEWHERE)
 	$(BIN)/python -m pytest $(FUZZ)
 
@@ -57,11 +57,15 @@ slow: setup ## Run the tests that race, flood, rotate and stop real servers
 	$(BIN)/python -m pytest $(TOGETHER) -m slow $(ELSEWHERE)
 
 .PHONY: contract
-contract: setup ## Run the contract tests and say what the spec declares and nothing reached
-	rm -f $(SEEN)
+contract: setup ## Run the contract tests; what the spec declares and what was seen: build/contract.html
+	rm -rf $(SEEN)
 	$(BIN)/python -m pytest -q $(TOGETHER) --ignore $(FUZZ) tests/api tests/contract
 	$(BIN)/python -m pytest -q $(FUZZ)
-	$(BIN)/python -m tests.support.coverage
+	$(BIN)/python -m tests.report
+
+.PHONY: report
+report: setup ## Write build/contract.html again, with what was run since (slow, security)
+	$(BIN)/python -m tests.report
 
 .PHONY: fuzz
 fuzz: setup ## Run the stock command line of Schemathesis, as administrator, as user, and on the mock (six minutes)
@@ -108,8 +112,8 @@ format: setup ## Format the code
 	$(BIN)/ruff format
 
 .PHONY: check
-check: lint spec test ## What CI runs: lint, spec, test and the verdict on contract coverage
-	$(BIN)/python -m tests.support.coverage
+check: lint spec test ## What CI runs: lint, spec, test and the contract report
+	$(BIN)/python -m tests.report
 
 .PHONY: bench
 bench: setup ## Measure against stock Connexion and bare Flask (or AGAINST=<revision>); writes docs/benchmarks.md

@@ -7,6 +7,7 @@ would be sent, whoever made them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any, Literal
 
 import structlog
@@ -17,7 +18,6 @@ from contract.asgi import EXCHANGE, App, Receive, Recorder, Scope, Send, send_re
 from contract.body import Disconnected
 from contract.check import Breach, breaches
 from contract.compile import Contract
-from contract.media import essence
 from contract.operation import rule_for
 from contract.replies import Reply, complete, failure, last_resort
 from contract.request import Exchange
@@ -25,7 +25,8 @@ from contract.request import Exchange
 log = structlog.get_logger("contract")
 
 Mode = Literal["enforce", "report"]
-Observer = Callable[[str | None, int, str | None], None]
+Observer = Callable[[Exchange, Reply, float], None]
+"""Told of an exchange, the reply that leaves (whole, for HEAD too) and how long it took, in seconds."""
 
 _MOST = 5  # breaches logged of one reply
 
@@ -33,8 +34,8 @@ _MOST = 5  # breaches logged of one reply
 class Guard(SpecMiddleware):  # type: ignore[misc] # Connexion carries no types
     """Checks every reply, and answers for what went wrong further in.
 
-    In `report` mode a breach is logged and the reply passes. `observe` is told the operation,
-    status and media type of every reply that leaves, after the check.
+    In `report` mode a breach is logged and the reply passes. `observe` is told of every reply that
+    leaves, after the check.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Guard(SpecMiddleware):  # type: ignore[misc] # Connexion carries no types
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        began = perf_counter()
         exchange = Exchange(self._contract.errors)
         scope[EXCHANGE] = exchange
         try:
@@ -59,8 +61,7 @@ class Guard(SpecMiddleware):  # type: ignore[misc] # Connexion carries no types
         except Disconnected:
             return
         if self._observe is not None:
-            name = exchange.operation.id if exchange.operation else None
-            self._observe(name, reply.status, _media_type(reply))
+            self._observe(exchange, reply, perf_counter() - began)
         await send_reply(send, _framed(reply, exchange, scope["method"]))
 
     async def _answer(self, exchange: Exchange, scope: Scope, receive: Receive) -> Reply:
@@ -116,10 +117,6 @@ def _framed(reply: Reply, exchange: Exchange, method: str) -> Reply:
     if exchange.unread:
         headers = [*headers, ("Connection", "close")]
     return Reply(reply.status, headers, b"" if method == "HEAD" else reply.body)
-
-
-def _media_type(reply: Reply) -> str | None:
-    return essence(reply.value("content-type") or "") if reply.body else None
 
 
 def _log(exchange: Exchange, reply: Reply, found: tuple[Breach, ...], *, withheld: bool) -> None:

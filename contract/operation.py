@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from contract.rules import Rules
 
@@ -26,6 +26,7 @@ server's own and for a connection too many; what is not listed is sent in a form
 """
 
 Where = Literal["query", "header", "path"]
+Rule = TypeVar("Rule")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +118,8 @@ class Operation:
     pointer: str = ""
 
 
-def rule_for(responses: Mapping[str, ResponseRule], status: int) -> ResponseRule | None:
-    """The rule of a status: its own, its class's (`4XX`), or the default."""
+def rule_for(responses: Mapping[str, Rule], status: int) -> Rule | None:
+    """What is kept for a status: under its own name, its class's (`4XX`), or as the default."""
     found = responses.get(str(status)) or responses.get(f"{status // 100}XX")
     return found or responses.get("default")
 

@@ -8,6 +8,8 @@ from functools import partial
 
 from contract.app import Around, ContractApp, create_app
 from contract.bridge import Lanes
+from contract.compile import Contract
+from contract.guard import Observer
 from contract.operation import Operation
 from contract.request import Request
 from domain.audit import Trail
@@ -29,7 +31,7 @@ from server.settings import Settings
 from server.spec import Reading
 from storage import migrate, patience
 
-Observer = Callable[[str | None, int, str | None], None]
+Observing = Callable[[Contract], Observer | None]
 
 
 def prepare(current: Settings) -> None:
@@ -68,17 +70,17 @@ def create(
     *,
     clock: Clock | None = None,
     passwords: Passwords | None = None,
-    observe: Observer | None = None,
+    observing: Observing | None = None,
     workers: int = 1,
 ) -> Live:
     """The server's application. Raises SpecError or KeyDirectoryError before it serves.
 
-    ``observe`` is told (operationId, status, media type) of every reply that leaves. ``workers`` is
-    the number of processes that share the machine's cores.
+    ``observing`` gives each contract that comes into force its observer, or none. ``workers`` is the
+    number of processes that share the machine's cores.
     """
     foundation = Foundation(current, clock=clock, passwords=passwords, workers=workers)
     flood = Flood(current.redis_url)
-    build = partial(application_of, foundation, flood=flood, lanes=Lanes(), observe=observe)
+    build = partial(application_of, foundation, flood=flood, lanes=Lanes(), observing=observing)
     return Live(build, partial(read, current), reading, _life(foundation, flood))
 
 
@@ -88,7 +90,7 @@ def application_of(
     *,
     flood: Flood,
     lanes: Lanes,
-    observe: Observer | None = None,
+    observing: Observing | None = None,
 ) -> ContractApp:
     """What serves one reading of the spec. Raises SpecError."""
     current, policies = foundation.settings, reading.policies
@@ -122,7 +124,7 @@ def application_of(
             explained=partial(explain.as_json, reading),
             texts=reading.bundle.texts,
         ),
-        observe=observe,
+        observe=observing(reading.contract) if observing else None,
         gate=gate(flood, reading.contract.operations, partial(_address, current)),
         aside={READINESS},  # no flood limit keeps anybody from asking it
         lanes=lanes,

@@ -11,7 +11,7 @@ import hypothesis
 import pytest
 
 from server import logs
-from tests.support.coverage import RECORDER
+from tests.report.recorder import RECORDER
 from tests.support.ledger import LEDGER
 from tests.support.world import World, world_in
 

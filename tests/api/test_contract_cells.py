@@ -9,14 +9,15 @@ import pytest
 from tests.api import faults
 from tests.api.calls import SPEC, SPEC_OPERATIONS, Call, fresh_password, path_of, ready
 from tests.api.causes import CAUSES, GUESSED_AT, JSON, NOBODY, WITH_TOKEN
+from tests.report.declared import Cell, cells
+from tests.report.recorder import RECORDER
 from tests.support.accounts import Account
 from tests.support.api import Reply
-from tests.support.coverage import RECORDER, Cell, declared
 from tests.support.servers import ROOT
 from tests.support.world import World, world_in
 
 OPERATIONS = SPEC_OPERATIONS
-CELLS = sorted(declared(SPEC.bundle.document))
+CELLS = sorted(cells(SPEC.bundle.document))
 WITH_BODY = [name for name, operation in OPERATIONS.items() if operation.body]
 FLOOD = "{rate: 50, per: PT1S, burst: 500}"
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from domain import accounts
+from domain import accounts, second_factor
 from server import keys
 from tests.api.calls import SPEC_OPERATIONS, Call, refresh
 from tests.domain.world import a_trail
@@ -337,6 +337,24 @@ def test_an_access_token_is_no_refresh_token_and_no_challenge(member: Account) -
     assert (reply.status, reply.code) == (401, "invalid_token")
     reply = member.finish(member.refresh_token, member.code())
     assert (reply.status, reply.code) == (401, "invalid_challenge")
+
+
+def test_a_session_that_ends_while_its_step_up_is_finished_gets_no_tokens(
+    world: World, member: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spent = {"refresh_token": member.refresh_token}
+    refresh(member)
+    challenge = ok(member.post("/auth/challenge")).data["challenge_id"]
+    prove = second_factor.prove
+
+    def slowly(*given: Any) -> Any:
+        elsewhere = world.api_from("192.0.2.2")
+        assert elsewhere.post("/auth/refresh", json=spent).status == 401  # a theft: it ends
+        return prove(*given)
+
+    monkeypatch.setattr(second_factor, "prove", slowly)
+    no_good(member.finish(challenge, member.code(), member.token))
+    no_good(member.get("/auth/session"))
 
 
 # -- accounts that are closed ----------------------------------------------------------------

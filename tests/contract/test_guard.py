@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -466,12 +467,25 @@ def test_the_observer_hears_of_every_reply_after_the_check(lab: Lab) -> None:
     lab.stage.answers["getThing"] = reply("<h1>", 200)
     with capture_logs():
         lab.call(*GET)
-    assert lab.seen == [
-        ("getThing", 200, "application/json"),
-        (None, 404, "application/json"),
-        (None, 204, None),
-        ("getThing", 500, "application/json"),
-    ]
+    told = [(seen.operation and seen.operation.id, sent.status) for seen, sent, _ in lab.seen]
+    assert told == [("getThing", 200), (None, 404), (None, 204), ("getThing", 500)]
+    last, sent, _ = lab.seen[-1]
+    assert b"contract_violation" in sent.body
+    assert sent.value("x-request-id") == last.request_id
+
+
+def test_the_observer_hears_how_long_it_took(lab: Lab) -> None:
+    before = time.perf_counter()
+    lab.call(*GET)
+    within = time.perf_counter() - before
+    ((_, _, seconds),) = lab.seen
+    assert 0 < seconds < within
+
+
+def test_the_observer_hears_of_the_whole_reply_to_a_head(lab: Lab) -> None:
+    assert lab.call("HEAD", GET[1]).body == b""
+    ((_, sent, _),) = lab.seen
+    assert sent.body
 
 
 def test_a_class_of_statuses_and_a_default_are_declarations() -> None:

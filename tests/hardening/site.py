@@ -10,9 +10,9 @@ from typing import Any
 from tests.hardening import wire
 from tests.hardening.judge import MALFORMED, Judge
 from tests.hardening.wire import Answer, Connection, Fields
+from tests.report.recorder import RECORDER
 from tests.support.accounts import Account, RealClock, register
 from tests.support.api import STATIC, Api
-from tests.support.coverage import RECORDER
 from tests.support.ledger import LEDGER
 from tests.support.servers import ServerProcess
 
@@ -99,10 +99,11 @@ class Site:
         head = "\n".join(f"{name}: {value}" for name, value in answer.headers.multi_items())
         if not target.startswith(STATIC):
             LEDGER.received(f"{method} {target}", f"{answer.status}\n{head}", answer.content)
-        if target == MALFORMED or method == "HEAD":
+        if target == MALFORMED or method == "HEAD" or not RECORDER.counts(self.server.url):
             return  # no request that the spec could know, or a reply whose body stays unsaid
         media_type = answer.headers.get("content-type") if answer.content else None
-        RECORDER(self.judge.cell(method, target), answer.status, media_type)
+        operation = self.judge.cell(method, target)
+        RECORDER.count(operation, answer.status, media_type, answer.content)
 
 
 class Renewal:

@@ -27,7 +27,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def world(root: Path, tmp_path_factory: pytest.TempPathFactory) -> World:
-    return World(settings_in(tmp_path_factory.mktemp("world"), spec=root), observe=None)
+    return World(settings_in(tmp_path_factory.mktemp("world"), spec=root))
 
 
 @pytest.fixture
@@ -122,5 +122,5 @@ def test_the_mark_is_declared_where_it_is_sent(api: Api) -> None:
 
 
 def test_the_flood_limit_holds_before_there_is_a_handler(root: Path, tmp_path: Path) -> None:
-    api = World(settings_in(tmp_path, spec=root), observe=None).api
+    api = World(settings_in(tmp_path, spec=root)).api
     assert {api.get("/mfa/hints").status for _ in range(700)} == {200, 429}

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from tests.report.recorder import RECORDER
 from tests.support.ledger import LEDGER, Ledger
 
 STATIC = ("/openapi.json", "/openapi.yaml", "/docs")
@@ -74,6 +75,7 @@ class Api:
         )
         self._ledger.sent(json, token)
         response = self._send(request)
+        RECORDER.heard(request, response)
         reply = Reply(response.status_code, response.headers, response.content)
         if not path.startswith(STATIC):
             head = "\n".join(f"{k}: {v}" for k, v in response.headers.items())

@@ -15,11 +15,14 @@ from pathlib import Path
 
 import httpx
 
+from tests.report.recorder import RECORDER
 from tests.support.api import Api, over_http
 from tests.support.ledger import LEDGER
 
 ROOT = Path(__file__).parent.parent.parent
 START_SECONDS = 60
+PLANTED = "PLANTED_BUG"
+"""The setting of a program with a bug; what it sends says nothing about the contract."""
 
 
 @dataclass
@@ -91,6 +94,8 @@ def serving(
     server = ServerProcess(process, f"http://127.0.0.1:{port}", log)
     try:
         _wait_until_ready(server)
+        if verb == "serve" and PLANTED not in (env or {}):
+            _told_of(server, Path((env or environment(folder))["COUNTERSIGN_SPEC"]).parent)
         yield server
     finally:
         for client in server.clients:
@@ -111,3 +116,10 @@ def _wait_until_ready(server: ServerProcess) -> None:
         except httpx.TransportError:
             time.sleep(0.05)
     raise AssertionError(f"the server did not start:\n{server.log.read_text()}")
+
+
+def _told_of(server: ServerProcess, spec: Path) -> None:
+    """What its clients hear counts, if it serves the shipped spec."""
+    published = httpx.get(f"{server.url}/openapi.json", timeout=5)
+    if published.status_code == 200:  # a stand-in need not have one
+        RECORDER.serves(server.url, published.json(), spec)

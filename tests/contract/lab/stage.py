@@ -16,6 +16,8 @@ from contract.app import ContractApp, create_app
 from contract.bundle import load
 from contract.compile import Contract, compile_contract
 from contract.extensions import Registry
+from contract.replies import Reply
+from contract.request import Exchange
 from tests.contract.lab import access, things
 
 ROOT = Path(__file__).parent / "spec" / "openapi.yaml"
@@ -120,7 +122,7 @@ class Lab:
 
     def __init__(self, spec: Contract | Path, **options: Any) -> None:
         self.stage = Stage()
-        self.seen: list[tuple[str | None, int, str | None]] = []
+        self.seen: list[tuple[Exchange, Reply, float]] = []
         self.app: ContractApp = create_app(
             spec,
             registry=Registry(),
@@ -129,7 +131,7 @@ class Lab:
             context={"caller": lambda request: request.client},
             authenticate=authenticate,
             refusals=(Refusal,),
-            observe=lambda *reply: self.seen.append(reply),
+            observe=lambda *observed: self.seen.append(observed),
             **options,
         )
 
