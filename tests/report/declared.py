@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from contract.compile import ORPHANS, Contract
+from contract.compile import Contract
+from contract.operation import ORPHANS, REQUIRED_ORPHANS
 from contract.replies import Reply
 from contract.schema import JSON, resolve
 from server import bodies
@@ -21,9 +22,13 @@ Code = tuple[str, str, str]
 
 
 def cells(document: JSON) -> set[Cell]:
-    """Every cell of a bundle, and those of the replies that belong to no operation."""
+    """Every cell of a bundle, and those of requests that belong to no operation.
+
+    What is listed beside these is for bytes that are no request, for connections too many and for
+    faults outside every operation.
+    """
     shared = document["components"]["responses"]
-    declared = {NOBODY: {status: shared[name] for status, name in ORPHANS.items()}} | {
+    declared = {NOBODY: {status: shared[ORPHANS[status]] for status in REQUIRED_ORPHANS}} | {
         operation["operationId"]: operation["responses"]
         for item in document["paths"].values()
         for operation in item.values()
@@ -48,7 +53,7 @@ def rehearsed(reading: Reading) -> Iterator[tuple[str, Reply]]:
     contract, policies = reading.contract, reading.policies
     samples = Samples(policies, bodies.usernames(contract), bodies.pages(contract))
     for name, operation in contract.operations.items():
-        for _, reply in replies_of(operation, policies.operations[name], samples):
+        for _, reply in replies_of(operation, policies, samples):
             yield name, reply
 
 

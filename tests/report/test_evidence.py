@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from contract.replies import failure
+from contract.replies import Reply, failure
 from contract.request import Exchange, Headers, Request
 from contract.violations import Violation
 from tests.api.calls import ready
@@ -86,13 +84,16 @@ def exchange(body: bytes) -> Exchange:
     )
 
 
+def refusal(*violations: Violation) -> Reply:
+    rules = shipped().contract.operations["registerUser"].responses
+    return failure(Exchange(rules), 400, "invalid_request", None, violations)
+
+
 SHORT = b'{"username":"ab","password":"correct horse battery staple"}'
 
 
 def test_what_is_refused_for_something_else_breaks_nothing() -> None:
-    other = failure(
-        400, "invalid_request", "0" * 32, None, [Violation("query", "", "x", "is wrong")]
-    )
+    other = refusal(Violation("query", "", "x", "is wrong"))
     outcomes = {
         outcome for key, outcome in EVIDENCE.drawn(exchange(SHORT), other) if key.operation != REPLY
     }
@@ -100,8 +101,9 @@ def test_what_is_refused_for_something_else_breaks_nothing() -> None:
 
 
 def test_a_server_that_lets_a_broken_keyword_pass_is_found() -> None:
-    success: Any = failure(201, "internal_error", "0" * 32)
-    success.body = b'{"success":true,"message":"m","data":{"user_id":"u","username":"ab"}}'
+    success = Reply(
+        201, [], b'{"success":true,"message":"m","data":{"user_id":"u","username":"ab"}}'
+    )
     passed = {
         key for key, outcome in EVIDENCE.drawn(exchange(SHORT), success) if outcome == "passed"
     }
@@ -110,14 +112,16 @@ def test_a_server_that_lets_a_broken_keyword_pass_is_found() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[" * 100_000, b"\xff"])
 def test_a_body_that_is_none_is_no_evidence(body: bytes) -> None:
-    refusal = failure(400, "invalid_request", "0" * 32)
-    assert not {k for k, _ in EVIDENCE.drawn(exchange(body), refusal) if k.operation != REPLY}
+    assert not {k for k, _ in EVIDENCE.drawn(exchange(body), refusal()) if k.operation != REPLY}
 
 
 def test_the_absence_of_a_body_breaks_its_being_required() -> None:
     missing = Violation("body", "", "required", "is missing")
-    refusal = failure(400, "invalid_request", "0" * 32, None, [missing])
-    broken = {key for key, outcome in EVIDENCE.drawn(exchange(b""), refusal) if outcome == "broken"}
+    broken = {
+        key
+        for key, outcome in EVIDENCE.drawn(exchange(b""), refusal(missing))
+        if outcome == "broken"
+    }
     assert broken == {
         Key("registerUser", "body", "/paths/~1auth~1register/post/requestBody/required")
     }

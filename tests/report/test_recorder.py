@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import httpx
 import pytest
 
 from contract.compile import Contract
-from contract.replies import failure
 from server.app import create, prepare
 from server.spec import read
 from tests.report import recorder
@@ -135,7 +133,7 @@ def test_a_client_knows_the_operation(
     books: Recorder, document: dict[str, Any], method: str, path: str, operation: str
 ) -> None:
     books.serves(URL, document, SHIPPED.parent)
-    refusal = json.loads(failure(404, "not_found", "0" * 32).body)
+    refusal = {"success": False, "error": {"code": "not_found"}}
     books.heard(httpx.Request(method, URL + path), httpx.Response(404, json=refusal))
     assert dict(books.seen) == {("report", operation, "404", JSON, "not_found"): 1}
 

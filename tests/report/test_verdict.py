@@ -126,6 +126,20 @@ def test_static_pages_are_not_held_against_the_spec(books: Recorder) -> None:
     assert faults(books) == []
 
 
+UNKNOWN = [
+    f"seen and never declared: - 418 {JSON}",
+    "sent and not rehearsed: - 418 internal_error",
+]
+
+
+@pytest.mark.parametrize(("status", "found"), [("500", []), ("418", UNKNOWN)])
+def test_a_failure_outside_every_operation_is_declared_for_all(
+    books: Recorder, status: str, found: list[str]
+) -> None:
+    books.seen["contract", NOBODY, status, JSON, "internal_error"] += 1
+    assert faults(books) == found
+
+
 def test_an_error_code_that_nothing_reaches_is_found(books: Recorder) -> None:
     without(books, lambda *row: row[1:] == ("login", "401", JSON, "factor_locked"))
     assert faults(books) == ["can be sent and never seen: login 401 factor_locked"]

@@ -174,11 +174,13 @@ class _Judge:
             yield Seen(*cell, cell in self._cells, dict(suites), dict(codes))
 
     def _held(self) -> set[Cell]:
-        """What was seen, without the pages that no spec speaks of."""
+        """What was seen, without the pages that no spec speaks of and what the root lists for all."""
         return {
             cell
             for cell in self._books.cells
-            if cell in self._cells or cell[0] != NOBODY or cell[1] >= "400"
+            if cell in self._cells
+            or cell[0] != NOBODY
+            or (cell[1] >= "400" and cell[1] not in self._contract.errors)
         }
 
     def _faults_of_cells(self) -> Iterator[Fault]:
@@ -210,7 +212,7 @@ class _Judge:
             )
 
     def _faults_of_codes(self) -> Iterator[Fault]:
-        sent = set(self._sent())
+        sent = {row for row in self._sent() if row[:2] in {cell[:2] for cell in self._held()}}
         for code in sorted(self._codes - sent):
             yield Fault("can be sent and never seen", code[0], " ".join(code))
         for code in sorted(sent - self._codes):
