@@ -143,8 +143,9 @@ class Live:
 def _tell(fault: Exception, revision: str) -> None:
     """To the author in plain text, a line for each error, as at start; and a line in the log."""
     if isinstance(fault, SpecError):
-        click.echo(str(fault), err=True)
-        log.error("contract_refused", errors=len(fault.diagnostics), revision=revision)
+        text, errors = str(fault), len(fault.diagnostics)
     else:
         report(fault, ACT, "-")
-        log.error("contract_refused", errors=None, revision=revision)
+        text, errors = f"error: the spec cannot be taken up: {type(fault).__name__}", 1
+    click.echo(text, err=True)
+    log.error("contract_refused", errors=errors, in_force=revision)
