@@ -143,17 +143,20 @@ class TooManyAttempts(Refusal):
 
 
 class TooManyRequests(Refusal):
-    """An address has spent its flood limit; nothing of the request has been looked at."""
+    """A flood limit is spent; nothing of the request but its sender has been looked at."""
 
     status, code = 429, "too_many_requests"
 
-    def __init__(self, retry_after: int, quota: int, window: int) -> None:
-        """``quota`` requests pass in ``window`` seconds; the next one in ``retry_after``, at least 1."""
+    def __init__(self, limit: str, retry_after: int, quota: int, window: int) -> None:
+        """``limit`` names what is counted: ``address``, ``user`` or ``operation``.
+
+        ``quota`` requests pass in ``window`` seconds; the next one in ``retry_after``, at least 1.
+        """
         super().__init__(
             headers={
                 "Retry-After": str(retry_after),
-                "RateLimit": f'"address";r=0;t={retry_after}',
-                "RateLimit-Policy": f'"address";q={quota};w={window}',
+                "RateLimit": f'"{limit}";r=0;t={retry_after}',
+                "RateLimit-Policy": f'"{limit}";q={quota};w={window}',
             }
         )
 

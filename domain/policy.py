@@ -39,7 +39,7 @@ class CountPolicy:
 
 @dataclass(frozen=True, slots=True)
 class FloodPolicy:
-    """Requests that one address may send: ``burst`` at once, refilled at ``rate`` in ``per``."""
+    """Requests that may be sent: ``burst`` at once, refilled at ``rate`` in ``per``."""
 
     rate: int
     per: timedelta
@@ -49,6 +49,15 @@ class FloodPolicy:
     def window(self) -> int:
         """Whole seconds in which a spent burst comes back."""
         return math.ceil(self.burst * self.per / timedelta(seconds=self.rate))
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimits:
+    """``x-rate-limit``: what one address, one account, and all callers together may send."""
+
+    address: FloodPolicy | None = None
+    user: FloodPolicy | None = None
+    operation: FloodPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from domain.sessions import authenticate
 from server import docs, explain, keys, spec
 from server.client import client_of
 from server.cors import Cors, sent_headers
-from server.flood import READINESS, Flood, gate
+from server.flood import READINESS, Flood, account_gate, gate
 from server.foundation import Foundation
 from server.housekeeping import keeping_house
 from server.live import Lifespan, Live
@@ -95,9 +95,12 @@ def application_of(
     """What serves one reading of the spec. Raises SpecError."""
     current, policies = foundation.settings, reading.policies
     services = foundation.services(reading)
+    admit_account = account_gate(flood, reading.contract.operations)
 
     def session_of(request: Request, operation: Operation) -> Session:
-        return authenticate(services, request.token or "", policies.operations[operation.id])
+        session = authenticate(services, request.token or "", policies.operations[operation.id])
+        admit_account(operation, session.user_id)
+        return session
 
     def client(request: Request) -> Client:
         return _client(request, current)

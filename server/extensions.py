@@ -16,6 +16,7 @@ from domain.policy import (
     FloodPolicy,
     GuessPolicy,
     PasswordPolicy,
+    RateLimits,
     TotpParameters,
 )
 
@@ -130,9 +131,12 @@ def _read_flood(value: dict[str, Any]) -> FloodPolicy:
     )
 
 
-def _read_rate_limit(value: dict[str, Any]) -> FloodPolicy:
-    policy: FloodPolicy = _member(value, "address", _read_flood)
-    return policy
+def _read_rate_limit(value: dict[str, Any]) -> RateLimits:
+    return RateLimits(
+        address=_member(value, "address", _read_flood),
+        user=_member(value, "user", _read_flood),
+        operation=_member(value, "operation", _read_flood),
+    )
 
 
 def _read_totp(value: dict[str, Any]) -> TotpParameters:
@@ -180,7 +184,10 @@ ATTEMPTS = Extension(
 RATE_LIMIT = Extension(
     name="x-rate-limit",
     where=frozenset({"operation"}),
-    schema=_closed({"address": _FLOOD}, ["address"]),
+    schema={
+        **_closed({"address": _FLOOD, "user": _FLOOD, "operation": _FLOOD}, []),
+        "minProperties": 1,
+    },
     read=_read_rate_limit,
     statuses=lambda _value: frozenset({"429"}),
 )

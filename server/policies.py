@@ -21,6 +21,7 @@ from domain.policy import (
     Lifetimes,
     OperationPolicy,
     Policies,
+    RateLimits,
 )
 from domain.policy_checks import PolicyFaults, check
 from server.extensions import (
@@ -29,6 +30,7 @@ from server.extensions import (
     AUDIT,
     LOW_THRESHOLD,
     PASSWORDS,
+    RATE_LIMIT,
     ROLE,
     TOTP,
     TTL,
@@ -127,18 +129,28 @@ def _place(place: str, contract: Contract, schemas: _Schemas) -> Location:
 
 
 def _refuse_idle_extensions(contract: Contract) -> None:
-    """Where nobody has to be signed in there is no session whose assurance could be looked at."""
+    """Where nobody has to be signed in there is no session to look at, and no account to count."""
     faults = [
         error(
-            contract.bundle.where(f"{operation.pointer}/{extension.name}", key=True),
-            f'"{extension.name}" has no effect where a token is not mandatory',
+            contract.bundle.where(f"{operation.pointer}/{'/'.join(keys)}", key=True),
+            f'"{keys[-1]}" has no effect where a token is not mandatory',
         )
         for operation in contract.operations.values()
-        for extension in (ASSURANCE, ROLE)
-        if extension.name in operation.extensions and not operation.security.mandatory
+        for keys in _of_the_caller(operation)
+        if not operation.security.mandatory
     ]
     if faults:
         raise SpecError(in_order(faults))
+
+
+def _of_the_caller(operation: Operation) -> Iterator[tuple[str, ...]]:
+    """The keys that lead to what an operation asks of whoever is signed in."""
+    for extension in (ASSURANCE, ROLE):
+        if extension.name in operation.extensions:
+            yield (extension.name,)
+    limits: RateLimits | None = operation.extensions.get(RATE_LIMIT.name)
+    if limits is not None and limits.user is not None:
+        yield RATE_LIMIT.name, "user"
 
 
 def _refuse_unnamed_events(contract: Contract) -> None:

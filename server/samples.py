@@ -6,7 +6,7 @@ import base64
 import math
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from itertools import cycle, islice, product
@@ -26,7 +26,7 @@ from domain.errors import (
     Unavailable,
 )
 from domain.keyring import Fixed
-from domain.policy import OperationPolicy, Policies
+from domain.policy import FloodPolicy, OperationPolicy, Policies, RateLimits
 from domain.records import Account, AuditEvent, Session
 from domain.results import (
     AccountPage,
@@ -309,7 +309,7 @@ def kinds(operation: Operation, policies: Policies) -> dict[type[Refusal], None]
         found.append(InsufficientAuthentication)
     if RATE_LIMIT.name in operation.extensions:
         found.append(TooManyRequests)
-    if operation.id not in _ALONE:
+    if operation.id not in _ALONE or RATE_LIMIT.name in operation.extensions:
         found.append(Unavailable)
     return dict.fromkeys(found)
 
@@ -329,10 +329,17 @@ def refusals(operation: Operation, policies: Policies) -> Iterator[Refusal]:
             yield InsufficientAuthentication(sessions.AAL2)
             yield InsufficientAuthentication(sessions.AAL1, int(age.total_seconds()) if age else 0)
         elif kind is TooManyRequests:
-            flood = operation.extensions[RATE_LIMIT.name]
-            yield TooManyRequests(flood.window, flood.burst, flood.window)
+            yield from _spent_limits(operation.extensions[RATE_LIMIT.name])
         else:
             yield kind()
+
+
+def _spent_limits(limits: RateLimits) -> Iterator[TooManyRequests]:
+    """The longest wait for each limit that there is."""
+    for field in fields(limits):
+        policy: FloodPolicy | None = getattr(limits, field.name)
+        if policy is not None:
+            yield TooManyRequests(field.name, policy.window, policy.burst, policy.window)
 
 
 def _closed_budgets(policy: OperationPolicy) -> Iterator[TooManyAttempts]:

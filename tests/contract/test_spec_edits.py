@@ -303,6 +303,23 @@ def flood_limit(world: World) -> str:
     return refused.headers["RateLimit-Policy"]
 
 
+def account_limit(world: World) -> str:
+    """The limit as it tells of itself to an account that has met it; no step-up needs MFA."""
+    account = user(world)
+    replies = (account.post("/auth/challenge") for _ in range(1_000))
+    return next(r for r in replies if r.status == 429).headers["RateLimit-Policy"]
+
+
+def registration_limit(world: World) -> str:
+    """The same of all who register, at more addresses than one."""
+    replies = (
+        world.api_from(f"198.18.{number}.1").post("/auth/register", json={})
+        for number in range(3)
+        for _ in range(490)
+    )
+    return next(r for r in replies if r.status == 429).headers["RateLimit-Policy"]
+
+
 def newest_event(world: World) -> str:
     events = ok(user(world).get("/auth/events")).data["events"]
     return str(events[0]["event"])
@@ -465,6 +482,18 @@ EDITS: dict[str, tuple[Edit, Observe, Any, Any]] = {
     "flood burst": (
         policy("flood", "burst: 500", "burst: 100"),
         *(flood_limit, '"address";q=500;w=10', '"address";q=100;w=2'),
+    ),
+    "costly rate": (
+        policy("costly", "rate: 5", "rate: 10"),
+        *(account_limit, '"user";q=100;w=20', '"user";q=100;w=10'),
+    ),
+    "costly burst": (
+        policy("costly", "burst: 100", "burst: 10"),
+        *(account_limit, '"user";q=100;w=20', '"user";q=10;w=2'),
+    ),
+    "registrations burst": (
+        policy("registrations", "burst: 1000", "burst: 100"),
+        *(registration_limit, '"operation";q=1000;w=10', '"operation";q=100;w=1'),
     ),
     "audit event of login": (
         Edit("paths/auth.yaml", "x-audit: session.opened", "x-audit: session.begun"),

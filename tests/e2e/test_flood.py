@@ -14,9 +14,10 @@ import httpx
 import pytest
 
 from tests.e2e.wire import Line, api_over, lines_to_all
+from tests.support.accounts import RealClock, register
 from tests.support.redis import Redis, redis_server
 from tests.support.servers import START_SECONDS, ServerProcess, environment, serving
-from tests.support.specs import with_flood
+from tests.support.specs import with_flood, with_limits
 
 pytestmark = pytest.mark.slow
 
@@ -93,6 +94,24 @@ def test_two_workers_share_one_budget_in_redis(tmp_path: Path) -> None:
         assert spend_at_both(server) == {401: BURST, 429: BURST}
         with client_at(server, NEIGHBOUR) as other:
             assert other.get("/auth/session").status_code == 401
+
+
+def test_two_workers_share_the_budget_of_an_account_in_redis(tmp_path: Path) -> None:
+    spec = with_limits(tmp_path, costly=f"{{rate: 1, per: PT1M, burst: {BURST}}}")
+    with redis_server(tmp_path) as redis:
+        env = environment(tmp_path, COUNTERSIGN_SPEC=str(spec), COUNTERSIGN_REDIS_URL=redis.url)
+        with (
+            serving(tmp_path, "--workers", "2", env=env) as server,
+            lines_to_all(server, 2) as lines,
+        ):
+            ann = register(server.api(), RealClock()).sign_in()
+            apis = [api_over(line) for line in lines]
+            statuses = Counter(
+                api.post("/auth/challenge", token=ann.token).status
+                for _ in range(BURST)
+                for api in apis
+            )
+    assert statuses == {409: BURST, 429: BURST}
 
 
 def test_without_redis_each_worker_counts_for_itself(tmp_path: Path) -> None:

@@ -32,14 +32,14 @@ from tests.support.doors import (
 PER_SET, LENGTH, LEAST_BITS = 10, 16, 64
 CRITICAL = 61.098
 """The 0.999 quantile of chi-square with 31 degrees of freedom (32 characters)."""
-PER_ADDRESS = 250
-"""Sets that are asked for at one address: no limit on floods is to be met here."""
+PER_USER = 90
+"""Sets that one user asks for at one address: no limit on floods is to be met here."""
 
 
 def sets_of_codes(site: Site, number: int) -> Iterator[list[str]]:
     """The codes of so many setups. Each replaces the pending one of before, of a few users."""
     for done in range(number):
-        if done % PER_ADDRESS == 0:
+        if done % PER_USER == 0:
             ann = site.user()
             ann.api = site.api(address=fresh_address())
         yield ann.set_up()["backup_codes"]

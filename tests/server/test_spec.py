@@ -103,6 +103,13 @@ def test_a_mistaken_link_is_told_where_it_stands(spec: Path) -> None:
         ("schemas/auth.yaml", "  x-ttl: PT24H\n", "  x-ttl: P9999999999D\n", "at most 3650 days"),
         ("components/policies.yaml", "max-delay: PT1H", "max-delay: P4000000D", "at most 3650"),
         ("components/policies.yaml", "per: PT1S", "per: PT0S", "longer than nothing"),
+        ("paths/auth.yaml", "      operation:\n", "      operations:\n", 'mean "operation"'),
+        (
+            "paths/admin.yaml",
+            '\n      address:\n        $ref: "../components/policies.yaml#/flood"\n',
+            " {}\n",
+            '"x-rate-limit": {} has less than 1 property',
+        ),
         ("components/policies.yaml", "per: PT1S", "per: P3651D", "at most 3650"),
     ],
 )
@@ -212,6 +219,41 @@ def test_a_flood_limit_needs_its_fields(spec: Path) -> None:
         "answers 429 too_many_requests" in line and 'the header "ratelimit" is not declared' in line
         for line in lines
     ), lines
+
+
+@pytest.mark.parametrize("operation", ["registerUser", "login"])
+def test_a_limit_of_accounts_where_nobody_need_be_signed_in_is_refused_where_it_stands(
+    spec: Path, operation: str
+) -> None:
+    name = f"    operationId: {operation}\n"
+    path = spec / "paths" / "auth.yaml"
+    before, _, after = path.read_text(encoding="utf-8").partition(name)
+    head, key, rest = before.rpartition("    x-rate-limit:\n")
+    user = '      user:\n        $ref: "../components/policies.yaml#/costly"\n'
+    path.write_text(head + key + user + rest + name + after, encoding="utf-8")
+    line = head.count("\n") + 2
+    with pytest.raises(SpecError) as raised:
+        read(spec / "openapi.yaml")
+    assert str(raised.value) == (
+        f'spec/paths/auth.yaml:{line}:7: error: "user" has no effect where a token is not mandatory'
+    )
+
+
+@pytest.mark.parametrize("kind", ["address", "operation"])
+def test_what_has_a_limit_answers_for_the_store_of_it(spec: Path, kind: str) -> None:
+    """A silent Redis is a 503, of the signing keys too if they are counted."""
+    name = "    operationId: getJWKS\n"
+    limit = (
+        f'    x-rate-limit:\n      {kind}:\n        $ref: "../components/policies.yaml#/flood"\n'
+    )
+    lines = edited(spec, "paths/meta.yaml", name, limit + name)
+    assert any("429" in line for line in lines), lines
+    status = '    responses:\n      "429":\n        $ref: "../components/responses.yaml#/TooManyRequests"\n'
+    path = spec / "paths" / "meta.yaml"
+    before, _, after = path.read_text(encoding="utf-8").partition(name)
+    path.write_text(before + name + after.replace("    responses:\n", status, 1), encoding="utf-8")
+    with pytest.raises(SpecError, match="getJWKS answers 503 unavailable"):
+        read(spec / "openapi.yaml")
 
 
 def test_a_flood_limit_can_be_left_out_where_429_is_declared_no_more(spec: Path) -> None:

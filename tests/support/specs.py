@@ -1,4 +1,4 @@
-"""Copies of the shipped spec with another flood limit, and how large its bodies can be."""
+"""Copies of the shipped spec with other flood limits, and how large its bodies can be."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 from server.spec import read
 from tests.support.servers import ROOT
 
-_FLOOD = re.compile(r"^flood: .*$", re.MULTILINE)
+_LIMIT = re.compile(r"^(\S+): +\{rate: .*\}$", re.MULTILINE)
+_POLICIES = Path("components") / "policies.yaml"
 
 
 @cache
@@ -20,23 +21,32 @@ def body_limits() -> dict[str, int]:
     return {operation.id: operation.body.limit for operation in operations if operation.body}
 
 
-def with_flood(folder: Path, *, rate: int, per: str, burst: int) -> Path:
-    """The root file of a copy under ``folder`` that admits ``burst`` and ``rate`` in each ``per``."""
+def with_limits(folder: Path, **limits: str) -> Path:
+    """The root file of a copy under ``folder``, with other values of the limits that are named."""
     copy = Path(shutil.copytree(ROOT / "spec", folder / "spec"))
-    policies = copy / "components" / "policies.yaml"
-    line = f"flood: {{rate: {rate}, per: {per}, burst: {burst}}}"
-    text, edits = _FLOOD.subn(line, policies.read_text(encoding="utf-8"))
-    assert edits == 1
-    policies.write_text(text, encoding="utf-8")
+    text = (copy / _POLICIES).read_text(encoding="utf-8")
+    assert set(limits) <= set(_LIMIT.findall(text))
+
+    def line(match: re.Match[str]) -> str:
+        return f"{match[1]}: {limits[match[1]]}" if match[1] in limits else match[0]
+
+    (copy / _POLICIES).write_text(_LIMIT.sub(line, text), encoding="utf-8")
     return copy / "openapi.yaml"
 
 
+def with_flood(folder: Path, *, rate: int, per: str, burst: int) -> Path:
+    """One that lets an address send ``burst`` requests, and ``rate`` in each ``per``."""
+    return with_limits(folder, flood=f"{{rate: {rate}, per: {per}, burst: {burst}}}")
+
+
 def without_flood(folder: Path) -> Path:
-    """One whose limit no machine reaches, for what sends more than an address may.
+    """One whose limits no machine reaches, for what sends more than anybody may.
 
     Every request is still counted, so that what is measured is what is served.
     """
-    return with_flood(folder, rate=1_000_000, per="PT1S", burst=1_000_000)
+    names = _LIMIT.findall((ROOT / "spec" / _POLICIES).read_text(encoding="utf-8"))
+    limit = "{rate: 1000000, per: PT1S, burst: 1000000}"
+    return with_limits(folder, **dict.fromkeys(names, limit))
 
 
 AHEAD = Path(__file__).parent / "ahead"
