@@ -95,12 +95,6 @@ def application_of(
     """What serves one reading of the spec. Raises SpecError."""
     current, policies = foundation.settings, reading.policies
     services = foundation.services(reading)
-    admit_account = account_gate(flood, reading.contract.operations)
-
-    def session_of(request: Request, operation: Operation) -> Session:
-        session = authenticate(services, request.token or "", policies.operations[operation.id])
-        admit_account(operation, session.user_id)
-        return session
 
     def client(request: Request) -> Client:
         return _client(request, current)
@@ -118,7 +112,7 @@ def application_of(
         registry=reading.registry,
         handlers=spec.HANDLERS,
         services=services,
-        authenticate=session_of,
+        authenticate=_authentication(services, flood, reading.contract.operations),
         refusals=(Refusal,),
         context={"client": client, "policy": policy, "trail": trail},
         mode=current.contract,
@@ -137,6 +131,20 @@ def application_of(
     application.services = services
     application.app.before_request(patience.begin)
     return application
+
+
+def _authentication(
+    services: Services, flood: Flood, operations: Mapping[str, Operation]
+) -> Callable[[Request, Operation], Session]:
+    """What makes a session of a request's token, and counts the request of its account."""
+    policies, admit = services.policies.operations, account_gate(flood, operations)
+
+    def session_of(request: Request, operation: Operation) -> Session:
+        session = authenticate(services, request.token or "", policies[operation.id])
+        admit(operation, session.user_id)
+        return session
+
+    return session_of
 
 
 def _client(request: Request, current: Settings) -> Client:

@@ -252,10 +252,13 @@ def test_a_name_that_is_taken_however_written_is_refused(tmp_path: Path) -> None
 
 def test_a_common_password_is_refused(tmp_path: Path) -> None:
     env = environment(tmp_path)
-    failed(with_password(env, "create", "ann", "password123", call), "The password is too common")
+    failed(
+        with_password(env, "create", "ann", "password123", call),
+        "The password is too easy to guess",
+    )
     assert succeeded(call(env, "user", "list")) == ""
     succeeded(with_password(env, "create", "ann", a_password(), call))
-    failed(with_password(env, "set-password", "ann", "password123", call), "too common")
+    failed(with_password(env, "set-password", "ann", "password123", call), "too easy to guess")
 
 
 @pytest.mark.parametrize(
