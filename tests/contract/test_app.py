@@ -552,17 +552,20 @@ def test_what_no_operation_answers_is_as_the_root_has_it(tmp_path: Path) -> None
 
 
 def _listing(folder: Path) -> Path:
-    file, options = "components/responses.yaml", '#/Options"\n'
+    """The lab with both replies in its root, each with an example."""
+    options = '#/Options"\n'
+    root = edited(folder, "openapi.yaml", options, options + LISTED)
+    path = root.parent / "components" / "responses.yaml"
+    text, schema = path.read_text("utf-8"), 'things.yaml#/ErrorResponse"\n'
     for name, code, message in (
         ("BadRequest", "invalid_request", "Gibberish"),
         ("Unavailable", "unavailable", "Full house"),
     ):
-        path = edited(folder, file, f"{name}:\n", f"{name}:\n") and folder / "spec" / file
-        before, _, after = path.read_text().partition(f"{name}:\n")
-        schema = 'things.yaml#/ErrorResponse"\n'
-        said = SAID.format(message=message, code=code)
-        path.write_text(f"{before}{name}:\n{after.replace(schema, schema + said, 1)}")
-    return edited(folder, "openapi.yaml", options, options + LISTED)
+        before, found, after = text.partition(f"{name}:\n")
+        said = schema + SAID.format(message=message, code=code)
+        text = before + found + after.replace(schema, said, 1)
+    path.write_text(text, "utf-8")
+    return root
 
 
 def test_where_no_contract_can_be_reached_a_hardened_form_is_sent() -> None:
