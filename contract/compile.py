@@ -72,6 +72,13 @@ def revision_of(document: JSON) -> str:
     return hashlib.sha256(written.encode("utf-8")).hexdigest()[:_REVISION_DIGITS]
 
 
+def base_path(document: JSON) -> str:
+    """The path of the first server, without a slash at the end."""
+    servers: list[JSON] = document.get("servers") or [{"url": "/"}]
+    variables = {k: v["default"] for k, v in servers[0].get("variables", {}).items()}
+    return str(urlsplit(servers[0]["url"].format(**variables)).path).rstrip("/")
+
+
 def snake_case(name: str) -> str:
     """`setupMFA` -> `setup_mfa`, `getJWKS` -> `get_jwks`."""
     return _WORDS.sub("_", name).replace("-", "_").lower()
@@ -92,7 +99,7 @@ class _Compiler:
             self._bundle,
             MappingProxyType(operations),
             MappingProxyType(errors),
-            self._base_path(),
+            base_path(self._document),
             revision_of(self._document),
         )
         if self._problems:
@@ -161,11 +168,6 @@ class _Compiler:
             if extension is not None:
                 read[key] = extension.read(value)
         return MappingProxyType(read)
-
-    def _base_path(self) -> str:
-        servers: list[JSON] = self._document.get("servers") or [{"url": "/"}]
-        variables = {k: v["default"] for k, v in servers[0].get("variables", {}).items()}
-        return str(urlsplit(servers[0]["url"].format(**variables)).path).rstrip("/")
 
     # -- requests ----------------------------------------------------------------------------
 

@@ -12,6 +12,9 @@ from contract.diagnostics import Location
 from contract.schema import JSON, resolve
 from contract.violations import step
 
+IMPLIED = "x-implied"
+"""Marks a header that nobody wrote: it follows from something else, which says when it changes."""
+
 Places = dict[str, tuple[Location, Location]]
 
 
@@ -19,10 +22,11 @@ def with_headers(bundle: Bundle, operation: str, headers: Mapping[str, JSON]) ->
     """The bundle with further headers on every reply of one operation, given by its pointer.
 
     `headers` maps names to header objects (OpenAPI 3.0.3 section 4.7.21). A header that a reply
-    declares itself stays as it is. Replies that the operation shares with others are put in place,
+    declares itself stays as it is. Each that is added is marked as `IMPLIED`. Replies that the operation shares with others are put in place,
     so that the others keep theirs.
     """
     document, places = copy(bundle.document), dict(bundle.places)
+    marked = {name: header | {IMPLIED: True} for name, header in headers.items()}
     parent = _copied(document, operation)
     parent["responses"] = dict(parent["responses"])
     for status in parent["responses"]:
@@ -30,9 +34,10 @@ def with_headers(bundle: Bundle, operation: str, headers: Mapping[str, JSON]) ->
         shared, response = _followed(bundle.document, own, parent["responses"][status])
         if shared != own:
             _lead(places, shared, own)
-        parent["responses"][status] = response | {
-            "headers": {**headers, **response.get("headers", {})}
-        }
+        said = response.get("headers", {})
+        known = {name.lower() for name in said}
+        more = {name: header for name, header in marked.items() if name.lower() not in known}
+        parent["responses"][status] = response | {"headers": more | said}
     return replace(bundle, document=document, places=places)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from copy import deepcopy
 from dataclasses import replace
 
@@ -23,9 +23,10 @@ def without(bundle: Bundle, operations: Collection[str]) -> Bundle:
     off = bundle.off.union(operations)
     left = replace(bundle, document=deepcopy(bundle.document), off=off)
     whole = _lens(bundle)
+    stock = _stock(whole)
     _drop_operations(left, off)
     _drop_links(_lens(left), off)
-    _drop_components(left, _needed(whole) - _needed(_lens(left)))
+    _drop_components(left, _needed(whole, stock) - _needed(_lens(left), stock))
     _drop_tags(left, _tags(whole) - _tags(_lens(left)))
     return left
 
@@ -53,18 +54,37 @@ def _drop_links(lens: Lens, off: Collection[str]) -> None:
             del response.value["links"]
 
 
-def _needed(lens: Lens) -> set[str]:
-    """The components that are referred to, in the end, from outside all components."""
-    found: set[str] = set()
-    waiting = [to for at, to in lens.references if not at.startswith("/components/")]
-    waiting += [f"/components/responses/{name}" for name in ORPHANS.values()]
+def _references(lens: Lens) -> Iterator[tuple[str, str]]:
+    """From where to which component; security schemes are referred to by name."""
+    yield from lens.references
     for requirement in lens.objects["securityRequirement"]:
-        waiting += [f"/components/securitySchemes/{name}" for name in requirement.value]
+        for name in requirement.value:
+            yield requirement.pointer, f"/components/securitySchemes/{name}"
+
+
+def _stock(lens: Lens) -> set[str]:
+    """The components that are there for themselves, whatever the operations are."""
+    sections = lens.document.get("components", {})
+    everything = {
+        f"/components/{section}/{name}"
+        for section, members in sections.items()
+        if not section.startswith("x-")
+        for name in members
+    }
+    loose = {f"/components/responses/{name}" for name in ORPHANS.values()}
+    return loose | everything - {to for _, to in _references(lens)}
+
+
+def _needed(lens: Lens, stock: set[str]) -> set[str]:
+    """The stock, and the components that it or something else refers to in the end."""
+    references = list(_references(lens))
+    found: set[str] = set()
+    waiting = [*stock, *(to for at, to in references if not at.startswith("/components/"))]
     while waiting:
         pointer = waiting.pop()
         if pointer not in found:
             found.add(pointer)
-            waiting += [to for at, to in lens.references if f"{at}/".startswith(f"{pointer}/")]
+            waiting += [to for at, to in references if f"{at}/".startswith(f"{pointer}/")]
     return found
 
 

@@ -102,6 +102,12 @@ class NotFound(Refusal):
     status, code = 404, "not_found"
 
 
+class Gone(Refusal):
+    """The operation has ended; nothing of the request has been looked at."""
+
+    status, code = 410, "gone"
+
+
 class UsernameTaken(Refusal):
     status, code = 409, "username_taken"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 
@@ -94,6 +94,18 @@ class Assurance:
 
     level: str
     max_age: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sunset:
+    """``x-sunset``: since when an operation is deprecated, when it ends, and what follows it.
+
+    Each is None where it is not known. ``successor`` is an operationId or a URI path.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    successor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

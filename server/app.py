@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
-from contract.app import Around, ContractApp, create_app
+from contract.app import Around, ContractApp, Pages, create_app
 from contract.bridge import Lanes
 from contract.compile import Contract
 from contract.guard import Observer
@@ -22,13 +22,14 @@ from domain.services import Services
 from domain.sessions import authenticate
 from server import docs, explain, keys, spec
 from server.client import client_of
-from server.cors import Cors, sent_headers
+from server.cors import Cors, sent_headers, told_headers
 from server.flood import READINESS, Flood, account_gate, gate
 from server.foundation import Foundation
 from server.housekeeping import keeping_house
 from server.live import Lifespan, Live
 from server.settings import Settings
 from server.spec import Reading
+from server.sunset import ending
 from storage import migrate, patience
 
 Observing = Callable[[Contract], Observer | None]
@@ -107,22 +108,20 @@ def application_of(
         event = policies.operations[request.operation.id].audit or ""
         return Trail(event, client(request).address, request.request_id)
 
+    operations = reading.contract.operations
+    limiting = gate(flood, operations, partial(_address, current))
     application = create_app(
         reading.contract,
         registry=reading.registry,
         handlers=spec.HANDLERS,
         services=services,
-        authenticate=_authentication(services, flood, reading.contract.operations),
+        authenticate=_authentication(services, flood, operations),
         refusals=(Refusal,),
         context={"client": client, "policy": policy, "trail": trail},
         mode=current.contract,
-        docs=partial(
-            docs.pages,
-            explained=partial(explain.as_json, reading),
-            texts=reading.bundle.texts,
-        ),
+        docs=_pages(reading),
         observe=observing(reading.contract) if observing else None,
-        gate=gate(flood, reading.contract.operations, partial(_address, current)),
+        gate=ending(operations, services.clock, limiting),
         aside={READINESS},  # no flood limit keeps anybody from asking it
         lanes=lanes,
         around=_cors(current, reading),
@@ -159,12 +158,26 @@ def _address(current: Settings, request: Request) -> str | None:
     return client_of(request.client or None, forwarded, None, current.trusted_proxies).address
 
 
+def _pages(reading: Reading) -> Pages:
+    return partial(
+        docs.pages,
+        explained=partial(explain.as_json, reading),
+        texts=reading.bundle.texts,
+        off=reading.contract.bundle.off,
+    )
+
+
 def _cors(current: Settings, reading: Reading) -> Around | None:
     """What lets pages of other origins in, where there are any."""
     if not current.cors_origins:
         return None
-    headers = sent_headers(reading.contract.operations.values())
-    return partial(Cors, origins=current.cors_origins, headers=headers)
+    operations = reading.contract.operations.values()
+    return partial(
+        Cors,
+        origins=current.cors_origins,
+        headers=sent_headers(operations),
+        exposed=told_headers(operations),
+    )
 
 
 def _life(foundation: Foundation, flood: Flood) -> Lifespan:

@@ -12,20 +12,23 @@ from collections.abc import Collection, Iterable
 from contract.asgi import App, Message, Receive, Scope, Send
 from contract.operation import Operation
 
-EXPOSED = b"Retry-After, RateLimit, RateLimit-Policy, WWW-Authenticate, X-Request-ID"
 PREFLIGHT_SECONDS = 600
 """How long a browser may remember a preflight; none remembers longer than two hours."""
 _ALWAYS = ("Authorization", "Content-Type")
+# The first two a page is told anyhow (the Fetch standard, CORS-safelisted response-header name);
+# the others are for the browser itself.
+_UNTOLD = {"cache-control", "content-type", "allow", "x-content-type-options"}
 Fields = list[tuple[bytes, bytes]]
 
 
 class Cors:
     """Adds to the replies of an application what a browser asks for."""
 
-    def __init__(self, app: App, *, origins: Collection[str], headers: str) -> None:
+    def __init__(self, app: App, *, origins: Collection[str], headers: str, exposed: str) -> None:
         self._app = app
         self._origins = frozenset(origin.encode("ascii") for origin in origins)
         self._headers = headers.encode("ascii")
+        self._exposed = exposed.encode("ascii")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -52,7 +55,7 @@ class Cors:
     def _granted(self, origin: bytes, message: Message, preflight: bool) -> Fields:
         granted = [(b"access-control-allow-origin", origin)]
         if not preflight:
-            return [*granted, (b"access-control-expose-headers", EXPOSED)]
+            return [*granted, (b"access-control-expose-headers", self._exposed)]
         if message["status"] != 204:  # there is no such path
             return granted
         return [
@@ -70,6 +73,17 @@ def sent_headers(operations: Iterable[Operation]) -> str:
     """The request headers that the operations take, as a preflight is told."""
     declared = {p.name for op in operations for p in op.parameters if p.where == "header"}
     return ", ".join([*_ALWAYS, *sorted(declared)])
+
+
+def told_headers(operations: Iterable[Operation]) -> str:
+    """The headers of replies that a page may read."""
+    declared = {
+        header.name
+        for operation in operations
+        for rule in operation.responses.values()
+        for header in rule.headers.values()
+    }
+    return ", ".join(sorted(name for name in declared if name.lower() not in _UNTOLD))
 
 
 def _values(scope: Scope, name: bytes) -> list[bytes]:

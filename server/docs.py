@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import mimetypes
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +43,16 @@ _PAGE_HEADERS = _CLOSED | {
 
 
 def pages(
-    document: dict[str, Any], explained: Callable[[], Any], texts: Mapping[str, str]
+    document: dict[str, Any],
+    explained: Callable[[], Any],
+    texts: Mapping[str, str],
+    off: frozenset[str] = frozenset(),
 ) -> dict[str, ASGIApp]:
     """Every page by its exact path, made once.
 
     ``document`` is the bundle, ``explained`` makes what is shown beside the operations; it is
-    called when somebody first looks. ``texts`` are the spec's files.
+    called when somebody first looks. ``texts`` are the spec's files, ``off`` the operationIds that
+    they have and the bundle has not.
     """
     as_json = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
     as_yaml = yaml.dump(document, Dumper=_DUMPER, allow_unicode=True, sort_keys=False).encode()
@@ -62,25 +66,33 @@ def pages(
         f"{PREFIX}/": _file(_PAGE / "index.html"),
     }
     found[f"{PREFIX}/explained.json"] = _Late(explained)
-    found |= _workflows(texts)
+    found |= _workflows(texts, off)
     found |= {f"{PREFIX}/{name}": _file(_PAGE / name) for name in ("page.js", "page.css")}
     return found | {f"{PREFIX}/assets/{name}": _file(vendor / name) for name in _ASSETS}
 
 
-def _workflows(texts: Mapping[str, str]) -> dict[str, ASGIApp]:
-    """The files of the workflows' folder, if there is one, and a list of those that are workflows."""
+def _workflows(texts: Mapping[str, str], off: frozenset[str]) -> dict[str, ASGIApp]:
+    """The files of the workflows' folder, if there is one, and a list of the flows that can be gone."""
     below = ((file.partition("/")[2], text) for file, text in sorted(texts.items()))
     kept = {file: text for file, text in below if file.startswith(f"{workflows.FOLDER}/")}
     found: dict[str, ASGIApp] = {f"{PREFIX}/{f}": _yaml(t.encode()) for f, t in kept.items()}
-    found[f"{PREFIX}/workflows.json"] = _Late(
-        lambda: [_entry(file, kept[file]) for file in filter(workflows.is_workflow, kept)]
-    )
+    found[f"{PREFIX}/workflows.json"] = _Late(lambda: list(_entries(kept, off)))
     return found
 
 
-def _entry(file: str, content: str) -> dict[str, str]:
-    info = yaml.safe_load(content)["info"]  # the lint asks for both
-    return {"file": file, "title": info["title"], "summary": info["summary"]}
+def _entries(kept: Mapping[str, str], off: frozenset[str]) -> Iterator[dict[str, str]]:
+    for file in filter(workflows.is_workflow, kept):
+        content = yaml.safe_load(kept[file])
+        if off.isdisjoint(_called(content)):
+            info = content["info"]  # the lint asks for both
+            yield {"file": file, "title": info["title"], "summary": info["summary"]}
+
+
+def _called(content: dict[str, Any]) -> Iterator[str]:
+    """The operationIds of all steps, without the source that stands before them."""
+    for workflow in content.get("workflows", ()):
+        for step in workflow.get("steps", ()):
+            yield step.get("operationId", "").rpartition(".")[2]
 
 
 class _Late:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -17,6 +18,7 @@ from domain.policy import (
     GuessPolicy,
     PasswordPolicy,
     RateLimits,
+    Sunset,
     TotpParameters,
 )
 
@@ -139,6 +141,41 @@ def _read_rate_limit(value: dict[str, Any]) -> RateLimits:
     )
 
 
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+_TARGET = re.compile(
+    # RFC 3986 section 3.3: what begins with two slashes is an address of another server.
+    r"[a-z][A-Za-z0-9]*|/(?!/)(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*"
+)
+
+
+def _time(value: str) -> datetime:
+    """A time in UTC (RFC 3339), in whole seconds, for no header tells less."""
+    try:
+        parsed = datetime.strptime(value, _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        parsed = None
+    if parsed is None or f"{parsed:{_TIME}}" != value:
+        raise Misfit("a time is in UTC and in whole seconds, as in 2027-01-31T00:00:00Z")
+    return parsed
+
+
+def _target(value: str) -> str:
+    if not _TARGET.fullmatch(value):
+        raise Misfit("what follows is an operationId, or a path that begins with one slash")
+    return value
+
+
+def _read_sunset(value: dict[str, Any]) -> Sunset:
+    sunset = Sunset(
+        since=_member(value, "since", _time),
+        until=_member(value, "until", _time),
+        successor=_member(value, "successor", _target),
+    )
+    if sunset.since and sunset.until and sunset.until < sunset.since:
+        raise Misfit("until is before since", "until")
+    return sunset
+
+
 def _read_totp(value: dict[str, Any]) -> TotpParameters:
     return TotpParameters(
         algorithm=value["algorithm"],
@@ -210,6 +247,13 @@ FEATURE = Extension(
     schema={"type": "string", "pattern": "^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$", "maxLength": 64},
     read=str,
 )
+SUNSET = Extension(
+    name="x-sunset",
+    where=frozenset({"operation"}),
+    schema=_closed({name: {"type": "string"} for name in ("since", "until", "successor")}, []),
+    read=_read_sunset,
+    statuses=lambda value: frozenset({"410"} if "until" in value else ()),
+)
 TTL = Extension(name="x-ttl", where=frozenset({"schema"}), schema=_DURATION, read=duration)
 TOTP = Extension(
     name="x-totp",
@@ -251,7 +295,7 @@ def registry() -> Registry:
     """Every extension that the spec may carry."""
     extensions = Registry()
     for extension in (
-        *(ASSURANCE, ATTEMPTS, RATE_LIMIT, AUDIT, ROLE, FEATURE),
+        *(ASSURANCE, ATTEMPTS, RATE_LIMIT, AUDIT, ROLE, FEATURE, SUNSET),
         *(TTL, TOTP, PASSWORDS, LOW_THRESHOLD),
     ):
         extensions.register(extension)

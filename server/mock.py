@@ -17,6 +17,7 @@ from contract.replies import Refused
 from contract.violations import step
 from server import docs
 from server.extensions import registry
+from server.sunset import announced, refuse_unfit
 
 
 def create(root: Path) -> tuple[ContractApp, Tokens]:
@@ -27,7 +28,9 @@ def create(root: Path) -> tuple[ContractApp, Tokens]:
     """
     extensions = registry()
     bundle = load(root.resolve(), extensions, examples="error")
-    contract = compile_contract(reduce(declared, _operations(bundle), bundle), extensions)
+    refuse_unfit(bundle)
+    whole = reduce(declared, _operations(bundle), announced(bundle))
+    contract = compile_contract(whole, extensions)
     answers = Answers(contract, contract.operations.values())
     tokens = Tokens(contract, answers)
     application = create_app(

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from contract.diagnostics import error
 from contract.diff import Change, Document, compare, misfit
 from contract.diff.versions import Version, parse
-from server.extensions import ASSURANCE, ROLE
+from server.extensions import ASSURANCE, ROLE, SUNSET
 
 RELEASED = "released"
 """The folder beside a spec's root that keeps one bundle, ``<version>.json``, of each release."""
@@ -186,5 +186,14 @@ def _role(old: Any, new: Any) -> bool:
     return new is not None and new != old
 
 
-STRICTER = MappingProxyType({ASSURANCE.name: _assurance, ROLE.name: _role})
+def _sunset(old: Any, new: Any) -> bool:
+    """An end that is set, or comes sooner, cuts short what was promised."""
+    try:
+        was, now = (value and SUNSET.read(value).until for value in (old, new))
+    except (KeyError, TypeError, ValueError):
+        return True
+    return bool(now) and (not was or now < was)
+
+
+STRICTER = MappingProxyType({ASSURANCE.name: _assurance, ROLE.name: _role, SUNSET.name: _sunset})
 """Of these a stricter value refuses who was admitted; others tune what a caller is told of."""

@@ -49,7 +49,7 @@ from domain.results import (
 )
 from domain.second_factor import Kind
 from domain.tokens import AccessTokens, new_opaque
-from server.extensions import RATE_LIMIT
+from server.extensions import RATE_LIMIT, SUNSET
 from server.flood import READINESS, SILENT
 from server.settings import Settings
 
@@ -309,6 +309,8 @@ def kinds(operation: Operation, policies: Policies) -> dict[type[Refusal], None]
         found.append(InsufficientAuthentication)
     if RATE_LIMIT.name in operation.extensions:
         found.append(TooManyRequests)
+    if SUNSET.name in operation.extensions and operation.extensions[SUNSET.name].until:
+        found.append(errors.Gone)
     if operation.id not in _ALONE or RATE_LIMIT.name in operation.extensions:
         found.append(Unavailable)
     return dict.fromkeys(found)

@@ -24,6 +24,7 @@ from server.extensions import ATTEMPTS, AUDIT, registry
 from server.features import switched_off
 from server.policies import build
 from server.rehearsal import rehearse, unrehearsed
+from server.sunset import announced, refuse_unfit
 
 _HELPERS = frozenset({"packing"})
 HANDLERS = MappingProxyType(
@@ -69,18 +70,19 @@ def read(
     """
     extensions = registry()
     bundle = load(root.resolve(), extensions, examples=examples, links="later", texts=texts)
-    contract, stand_in = compile_contract(bundle, extensions), None
+    off = switched_off(bundle, features_off)
+    contract, stand_in = compile_contract(announced(bundle, off), extensions), None
     absent = missing(contract, HANDLERS)
     if absent and unimplemented == "warning":
         contract, stand_in = _shown(contract, absent, extensions)
     bound = bind(contract, HANDLERS, CONTEXT, stand_in)
+    refuse_unfit(bundle)
     implemented = {name: bound[name] for name in bound if name not in absent}
     policies = build(contract, contract.bundle)
     _refuse_unheard(contract, implemented)
     rehearse(contract, policies)
     told = [*contract.bundle.warnings, *unrehearsed(contract, implemented)]
     bundle = replace(contract.bundle, warnings=tuple(in_order(told)))
-    off = switched_off(contract, features_off)
     served = compile_contract(without(bundle, off), extensions) if off else contract
     return Reading(bundle, contract, served, policies, extensions, stand_in)
 

@@ -10,6 +10,7 @@ from contract.diff.document import Document
 from contract.diff.keywords import became, shown
 from contract.diff.notes import Notes
 from contract.diff.schemas import Schemas
+from contract.enrich import IMPLIED
 from contract.media import essence
 from contract.source import Node
 
@@ -163,9 +164,15 @@ def _content(document: Document, node: Node) -> dict[str, Node]:
 
 
 def _headers(document: Document, node: Node) -> dict[str, Node]:
-    """By name in lower case; OpenAPI 3.0.3 ignores Content-Type here."""
-    found = {name.lower(): header for name, header in document.members(node, "headers").items()}
-    return {name: header for name, header in found.items() if name != "content-type"}
+    """By name in lower case, without Content-Type, which OpenAPI 3.0.3 ignores here.
+
+    What a bundle adds and its files do not have is left to what it follows from.
+    """
+    return {
+        name.lower(): header
+        for name, header in document.members(node, "headers").items()
+        if name.lower() != "content-type" and not flag(document.follow(header), IMPLIED)
+    }
 
 
 def _spoken_for(status: str, responses: Mapping[str, Node]) -> Node | None:

@@ -115,10 +115,10 @@ def _unused_components(lens: Lens) -> None:
     used = {target for _, target in lens.references}
     for requirement in lens.objects["securityRequirement"]:
         used |= {f"/components/securitySchemes/{name}" for name in requirement.value}
-    used |= {f"/components/responses/{name}" for name in ORPHANS.values()}
     root = Found("/components", lens.document.get("components", {}))
     for section, members in root.value.items():
-        for name in members if not section.startswith("x-") else ():
+        # Replies that the root lists are kept in stock, as one of an operation that will end.
+        for name in members if not section.startswith("x-") and section != "responses" else ():
             pointer = join("/components", section, name)
             if pointer not in used:
                 lens.say("warning", pointer, f'nothing refers to "{name}"', key=True)

@@ -23,8 +23,8 @@ _STYLES = {
 _ALWAYS = frozenset({"400", "500"})
 _WITH_BODY = frozenset({"413", "415"})
 _FREE = frozenset({"403", "404", "409", "503"})
-_LIMITED = frozenset({"429"})
-_KNOWN = _ALWAYS | _WITH_BODY | _FREE | _LIMITED | {"401", "405"}
+_EXTENDED = frozenset({"410", "429"})
+_KNOWN = _ALWAYS | _WITH_BODY | _FREE | _EXTENDED | {"401", "405"}
 
 
 def check(lens: Lens) -> None:
@@ -208,6 +208,7 @@ def _implied(lens: Lens, operation: Operation) -> frozenset[str]:
 def _why(status: str) -> str:
     reasons = {
         "401": " (it has security)",
+        "410": " (an extension ends it)",
         "413": " (it has a requestBody)",
         "415": " (it has a requestBody)",
         "429": " (an extension limits it)",
@@ -218,6 +219,7 @@ def _why(status: str) -> str:
 def _why_not(status: str) -> str:
     reasons = {
         "405": ": the path's methods imply it",
+        "410": ": no extension ends it",
         "413": " without a requestBody",
         "415": " without a requestBody",
         "429": ": no extension limits it",

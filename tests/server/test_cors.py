@@ -34,7 +34,7 @@ def test_a_listed_origin_may_read_replies_and_refusals(open_world: World, path: 
     assert granted(reply) == {
         "access-control-allow-origin": LISTED,
         "access-control-expose-headers": (
-            "Retry-After, RateLimit, RateLimit-Policy, WWW-Authenticate, X-Request-ID"
+            "RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-ID"
         ),
     }
     assert reply.headers["vary"] == "Origin"

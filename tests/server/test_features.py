@@ -44,6 +44,14 @@ def test_its_operations_are_in_no_document(bare: World) -> None:
     assert explained.isdisjoint({*ADMIN, "registerUser"})
 
 
+def test_a_workflow_that_needs_it_is_not_listed(bare: World, world: World) -> None:
+    ours, theirs = (
+        {each["file"] for each in w.api.get("/docs/workflows.json").json} for w in (bare, world)
+    )
+    assert theirs - ours == {"workflows/enrolment.arazzo.yaml"}
+    assert ours
+
+
 def test_the_rest_is_served(bare: World) -> None:
     assert bare.api.get("/health/ready").status == 200
     assert bare.api.get("/auth/session").status == 401
