@@ -114,11 +114,12 @@ class Evidence:
             yield key, "satisfied"
 
     def of_reply(self, operation: str, reply: Reply) -> Iterator[Key]:
-        """The keywords that a reply holds a value for; the server lets none out that breaks one."""
+        """The keywords that a value of the reply satisfies."""
         schema = rule_for(self._bodies[operation], reply.status)
         if schema is not None:
             for finding in schema.judge(json.loads(reply.body)):
-                yield Key(REPLY, "", finding.pointer)
+                if finding.holds:
+                    yield Key(REPLY, "", finding.pointer)
 
     def _judged(self, name: str, exchange: Exchange) -> Iterator[tuple[Key, Finding]]:
         for part in self._parts[name]:

@@ -110,6 +110,14 @@ def test_a_server_that_lets_a_broken_keyword_pass_is_found() -> None:
     assert passed == {Key("registerUser", "body/username", f"{USERNAME}/minLength")}
 
 
+def test_a_reply_that_breaks_a_keyword_shows_nothing_of_it() -> None:
+    said = b'{"success":"yes","message":"m","data":{"user_id":"u","username":"ann"}}'
+    keys = set(EVIDENCE.of_reply("registerUser", Reply(201, [], said)))
+    broken = "/components/schemas/ApiResponse/properties/success/type"
+    assert Key(REPLY, "", broken) in EVIDENCE.replies - keys
+    assert Key(REPLY, "", "/components/schemas/RegisteredUser/required") in keys
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"[" * 100_000, b"\xff"])
 def test_a_body_that_is_none_is_no_evidence(body: bytes) -> None:
     assert not {k for k, _ in EVIDENCE.drawn(exchange(body), refusal()) if k.operation != REPLY}
