@@ -60,15 +60,16 @@ class Node:
 class Sources:
     """The files of one spec, each read once; problems are collected, not raised.
 
-    `texts` is what has been read, by file. Where it is given, nothing else is read: a spec can be
-    taken up again as it was, whatever became of its files.
+    `texts` is what has been read, by file, the root first. Where it is given, nothing else is read:
+    a spec can be taken up again as it was, whatever became of its files.
     """
 
     def __init__(self, root: Path, texts: Mapping[str, str] | None = None) -> None:
         root = Path(os.path.abspath(root))
         self.base = root.parent.parent
-        self.folder = root.parent.name
-        self.root = f"{self.folder}/{root.name}"
+        # A link may lead elsewhere by now, and to another name.
+        self.root = next(iter(texts)) if texts else f"{root.parent.name}/{root.name}"
+        self.folder = self.root.partition("/")[0]
         self.diagnostics: list[Diagnostic] = []
         self.texts: dict[str, str] = {}
         self._given = texts

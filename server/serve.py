@@ -182,7 +182,7 @@ def run(
 
 def _watched(current: Settings) -> contextlib.AbstractContextManager[None]:
     hang_up = partial(os.kill, os.getpid(), signal.SIGHUP)
-    return watching(current.spec.resolve().parent, hang_up)
+    return watching(current.spec, hang_up)
 
 
 def alone(application: ContractApp, host: str, port: int) -> None:

@@ -31,13 +31,14 @@ class _Specs(watchfiles.DefaultFilter):
 
 
 @contextmanager
-def watching(folder: Path, tell: Callable[[], object]) -> Iterator[None]:
-    """Call ``tell`` on a thread after each change of a file below ``folder``, while the block lasts.
+def watching(root: Path, tell: Callable[[], object]) -> Iterator[None]:
+    """Call ``tell`` on a thread after each change of a file beside or below ``root``.
 
-    It is also called once when the watch has begun: nobody saw what changed before.
+    That lasts as long as the block. It is also called once when the watch has begun: nobody saw
+    what changed before. Where a link leads to ``root``, it is watched where that leads now.
     """
     stop = Event()
-    thread = Thread(target=_watch, args=(folder, tell, stop), name="watch", daemon=True)
+    thread = Thread(target=_watch, args=(root, tell, stop), name="watch", daemon=True)
     thread.start()
     try:
         yield
@@ -46,19 +47,24 @@ def watching(folder: Path, tell: Callable[[], object]) -> Iterator[None]:
         thread.join()
 
 
-def _watch(folder: Path, tell: Callable[[], object], stop: Event) -> None:
+def _watch(root: Path, tell: Callable[[], object], stop: Event) -> None:
     try:
         while not stop.is_set():
-            if folder.is_dir():
-                for _ in _changes(folder, stop):
+            if _folder(root).is_dir():
+                for _ in _changes(root, stop):
                     tell()
             stop.wait(LOOK_SECONDS / 10)
     except Exception as fault:  # no room for one more watch, for example
         report(fault, "watch", "-")
 
 
-def _changes(folder: Path, stop: Event) -> Iterator[None]:
+def _folder(root: Path) -> Path:
+    return root.resolve().parent
+
+
+def _changes(root: Path, stop: Event) -> Iterator[None]:
     """At first, and once for all changes that come together, until the folder is another one."""
+    folder = _folder(root)
     watched, begun = _identity(folder), False
     for changes in watchfiles.watch(
         folder,
@@ -71,7 +77,7 @@ def _changes(folder: Path, stop: Event) -> Iterator[None]:
         if changes or not begun:
             begun = True
             yield
-        if _identity(folder) != watched:
+        if _identity(_folder(root)) != watched:
             return
 
 

@@ -117,6 +117,18 @@ def test_the_bundle_is_the_same_every_time(spec: Path) -> None:
     assert json.dumps(loaded(spec).document) == json.dumps(loaded(spec).document)
 
 
+def test_its_texts_are_read_again_wherever_a_link_to_it_leads_by_now(spec: Path) -> None:
+    link, other = spec.with_name("link"), spec.with_name("other")
+    link.symlink_to(spec)
+    before = load((link / "openapi.yaml").resolve(), registry())
+    spec.rename(other)
+    link.unlink()
+    link.symlink_to(other)
+    again = load((link / "openapi.yaml").resolve(), registry(), texts=before.texts)
+    assert (again.document, again.places) == (before.document, before.places)
+    assert again.texts == before.texts
+
+
 def test_the_shipped_bundle_is_openapi_to_others_too(shipped: Bundle) -> None:
     assert list(OpenAPIV30SpecValidator(shipped.document).iter_errors()) == []
 

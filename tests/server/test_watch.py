@@ -48,7 +48,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def ear(folder: Path) -> Iterator[Ear]:
     found = Ear()
-    with watching(folder, found.tell):
+    with watching(folder / "openapi.yaml", found.tell):
         assert found.hears(30)  # once at the beginning
         yield found
 
@@ -121,9 +121,22 @@ def test_a_folder_that_was_taken_away_is_watched_again_when_it_is_back(
     assert ear.hears()
 
 
+def test_a_link_that_leads_to_another_folder_is_followed(folder: Path) -> None:
+    ear, link, other = Ear(), folder.with_name("link"), folder.with_name("other")
+    shutil.copytree(folder, other)
+    link.symlink_to(folder)
+    with watching(link / "openapi.yaml", ear.tell):
+        assert ear.hears(30)
+        (aside := folder.with_name("aside")).symlink_to(other)
+        os.replace(aside, link)
+        assert ear.hears(watch.LOOK_SECONDS + SOON)
+        _written(other)
+        assert ear.hears()
+
+
 def test_nothing_is_told_after_the_block(folder: Path) -> None:
     ear = Ear()
-    with watching(folder, ear.tell):
+    with watching(folder / "openapi.yaml", ear.tell):
         assert ear.hears(30)
     _written(folder)
     assert not ear.hears(QUIET)
@@ -131,7 +144,7 @@ def test_nothing_is_told_after_the_block(folder: Path) -> None:
 
 def test_a_block_ends_at_once(folder: Path) -> None:
     ear = Ear()
-    with watching(folder, ear.tell):
+    with watching(folder / "openapi.yaml", ear.tell):
         assert ear.hears(30)
         before = time.monotonic()
     assert time.monotonic() - before < 1
