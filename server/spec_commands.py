@@ -10,7 +10,7 @@ import click
 import yaml
 
 from contract.diagnostics import SpecError
-from server import explain, releases, settings, spec
+from server import explain, releases, scaffold, settings, spec
 
 
 def warn(reading: spec.Reading) -> None:
@@ -78,6 +78,27 @@ def spec_explain(operation_id: str | None, as_json: bool) -> None:
             click.echo("\n\n".join(map(str, explain.explain(reading, operation_id))))
     except LookupError as error:
         raise click.BadParameter(str(error.args[0])) from None
+
+
+@spec_group.command("stub")
+@click.option("--dry-run", is_flag=True, help="Show what would be written.")
+def spec_stub(dry_run: bool) -> None:
+    """Write a handler, an act and a failing test for each operation that has no handler."""
+    current = settings.load()
+    try:
+        found = scaffold.plan(spec.read(current.spec, unimplemented="warning"))
+    except scaffold.Unwritable as error:
+        raise click.ClickException(str(error)) from None
+    for file in found.files:
+        if dry_run:
+            click.echo(file.diff(), nl=False)
+        else:
+            file.write()
+            click.echo(f"wrote {file.path}")
+    if not found.files:
+        click.echo("nothing to write")
+    for line in found.by_hand:
+        click.echo(f"by hand: {line}", err=dry_run)
 
 
 @spec_group.command("diff")
