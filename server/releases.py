@@ -7,7 +7,7 @@ import os
 import subprocess
 import tempfile
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -16,11 +16,15 @@ from typing import Any, Literal
 
 from contract.diagnostics import error
 from contract.diff import Change, Document, compare, misfit
+from contract.diff.changes import Weight
 from contract.diff.versions import Version, parse
 from server.extensions import ASSURANCE, ROLE, SUNSET
 
 RELEASED = "released"
 """The folder beside a spec's root that keeps one bundle, ``<version>.json``, of each release."""
+
+_SHOWN = 3
+"""So many places of a change are listed in a changelog, and the rest counted."""
 
 _LEVELS = {"aal1": 1, "highest": 2, "aal2": 3}
 """``highest`` asks a second factor of those who have one, ``aal2`` of everyone."""
@@ -56,6 +60,19 @@ class Comparison:
         counts = f"{kinds.count('breaking')} breaking, {kinds.count('compatible')} compatible"
         return f"{_version(self.old)} to {_version(self.new)}: {counts}"
 
+    def changelog(self) -> str:
+        """Markdown to paste under a version: what consumers notice, so no wording.
+
+        What has changed alike in several places is one entry.
+        """
+        noticed = [each for each in self.changes if each.weight is not Weight.WORDING]
+        sections = (
+            "\n".join([f"### {kind.capitalize()}", "", *_entries(noticed, kind)])
+            for kind in ("breaking", "compatible")
+            if any(each.kind == kind for each in noticed)
+        )
+        return "\n\n".join(sections)
+
     def misfit(self) -> str | None:
         """A line that says where and why the new version does not follow the old, or None.
 
@@ -71,6 +88,18 @@ class Comparison:
             if message and node
             else None
         )
+
+
+def _entries(changes: Sequence[Change], kind: str) -> Iterator[str]:
+    alike: dict[str, list[str]] = {}
+    for each in changes:
+        if each.kind == kind:
+            what = f"In a {each.direction}: {each.message}" if each.direction else each.message
+            alike.setdefault(what, []).extend(each.uses)
+    for what, uses in alike.items():
+        shown = ", ".join(f"`{use}`" for use in uses[:_SHOWN])
+        more = f" and {len(uses) - _SHOWN} more" if len(uses) > _SHOWN else ""
+        yield f"- {what} ({shown}{more})"
 
 
 def compared(old: str, new: str | None, spec: Path) -> Comparison:

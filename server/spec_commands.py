@@ -105,8 +105,11 @@ def spec_stub(dry_run: bool) -> None:
 @click.argument("old", required=False)
 @click.argument("new", required=False)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--changelog", is_flag=True, help="As Markdown, to paste into a changelog.")
 @click.option("--released", is_flag=True, help="Hold info.version against the last release.")
-def spec_diff(old: str | None, new: str | None, as_json: bool, released: bool) -> None:
+def spec_diff(
+    old: str | None, new: str | None, as_json: bool, changelog: bool, released: bool
+) -> None:
     """List what changed from OLD to NEW (the spec in force) and whether it breaks consumers.
 
     Each is a spec's root file, a folder with one, or a git revision. The exit status is 1 where a
@@ -115,13 +118,18 @@ def spec_diff(old: str | None, new: str | None, as_json: bool, released: bool) -
     """
     if (old is None) is not released:
         raise click.UsageError("give OLD, or --released alone")
+    if as_json and changelog:
+        raise click.UsageError("give --json or --changelog")
     try:
         found = _comparison(old, new)
         wrong = found.misfit() if released else None
     except (SpecError, settings.SettingsError, releases.Unreadable, OSError) as unreadable:
         click.echo(str(unreadable), err=True)
         sys.exit(2)
-    _tell(found, as_json, brief=released and wrong is None)
+    if changelog:
+        click.echo(found.changelog() or "no change that consumers notice")
+    else:
+        _tell(found, as_json, brief=released and wrong is None)
     if wrong:
         click.echo(wrong, err=True)
     sys.exit(1 if (wrong if released else found.breaks) else 0)

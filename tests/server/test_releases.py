@@ -91,6 +91,30 @@ def test_old_and_new_are_git_revisions(spec: Path, run: Run) -> None:
     assert "components/responses.yaml:4:3: compatible: response: description" in later.stdout
 
 
+def test_a_changelog_has_what_consumers_notice(spec: Path, run: Run) -> None:
+    old = shutil.copytree(spec, spec.parent / "old")
+    assert run(str(old), "--changelog").output == "no change that consumers notice\n"
+    narrow(spec)
+    reword(spec)
+    limited = "per: PT1S, burst: 500"
+    plant(spec, "components/policies.yaml", limited, limited.replace("500", "400"))
+    result = run(str(old), "--changelog")
+    breaking, compatible = result.output.split("\n\n### Compatible\n\n")
+    assert breaking == (
+        "### Breaking\n\n"
+        "- In a request: minLength 3 became 4 (`registerUser request /username`, "
+        "`login request /username`)"
+    )
+    (flood,) = [line for line in compatible.splitlines() if "burst" in line]
+    assert flood.endswith(" more)")
+    assert "reworded" not in result.output
+    assert result.exit_code == 1
+
+
+def test_a_changelog_is_no_json(spec: Path, run: Run) -> None:
+    assert run(str(spec), "--json", "--changelog").exit_code == 2
+
+
 def test_what_is_gone_is_told_with_the_revision_it_was_in(spec: Path, run: Run) -> None:
     git(spec.parent, "init", "-q")
     git(spec.parent, "add", "spec")
