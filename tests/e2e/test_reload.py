@@ -236,14 +236,14 @@ def test_no_request_is_lost_while_contracts_change(tmp_path: Path, number: str) 
 def test_many_renewals_leave_threads_files_and_memory_level(tmp_path: Path) -> None:
     with served(tmp_path) as (server, spec):
         held = []
-        for turn in range(200):
+        for turn in range(100):
             plant(spec, FILE, *((LONG, SHORT) if turn % 2 == 0 else (SHORT, LONG)))
             server.process.send_signal(signal.SIGHUP)
             wait_for(said(server, "contract_renewed", turn + 1))
             revision(server)
-            if turn in (39, 199):
+            if turn in (39, 99):
                 held.append(_held(server.process.pid))
-        print(f"threads, open files and MiB after 40 and after 200 renewals: {held}")
+        print(f"threads, open files and MiB after 40 and after 100 renewals: {held}")
         (threads, files, memory), (most_threads, most_files, most_memory) = held
         assert most_threads <= threads + 2
         assert most_files <= files + 2
