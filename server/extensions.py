@@ -23,9 +23,11 @@ from domain.policy import (
 )
 
 _DURATION = {
+    "title": "duration",
     "type": "string",
     "pattern": r"^P(?=[0-9T])(?:[0-9]+D)?(?:T(?=[0-9])(?:[0-9]+H)?(?:[0-9]+M)?(?:[0-9]+S)?)?$",
 }
+_MOMENT = {"title": "time (RFC 3339, in UTC)", "type": "string"}
 # Added to a present time it must stay a time: the calendar of datetime ends with the year 9999.
 _LONGEST = timedelta(days=3650)
 _COUNT = {"type": "integer", "minimum": 1, "maximum": 1000}
@@ -44,28 +46,51 @@ def _distinct(items: dict[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": items, "uniqueItems": True, "maxItems": 1000}
 
 
+def _whole(minimum: int, maximum: int) -> dict[str, Any]:
+    return {"type": "integer", "minimum": minimum, "maximum": maximum}
+
+
+def _says(description: str, schema: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """The schema with what it decides, in words: the catalogue is written from them."""
+    return {**schema, "description": description, **more}
+
+
 _GUESSES = _closed(
     {
-        "free": _COUNT,
-        "delay": _DURATION,
-        "factor": {"type": "integer", "minimum": 1, "maximum": 10},
-        "max-delay": _DURATION,
+        "free": _says("wrong guesses in a row before the first delay", _COUNT),
+        "delay": _says("the first delay", _DURATION),
+        "factor": _says("how many times as long each delay is as the one before", _whole(1, 10)),
+        "max-delay": _says("the longest delay", _DURATION),
         # NIST 800-63B-4 section 3.2.2: no more than 100 consecutive failures.
-        "lock-after": {"type": "integer", "minimum": 1, "maximum": 100},
-        "account-free": _COUNT,
-        "known-address-max-delay": _DURATION,
+        "lock-after": _says(
+            "wrong guesses in a row that lock the factor; of `totp` needed, of others refused",
+            _whole(1, 100),
+        ),
+        "account-free": _says(
+            "of `password`: the same as `free`, for an account over all addresses", _COUNT
+        ),
+        "known-address-max-delay": _says(
+            "of `password`: the longest delay for an address that the account has signed in from",
+            _DURATION,
+        ),
     },
     ["free", "delay", "factor", "max-delay"],
-)
+) | {"title": "budget that delays"}
 _FLOOD = _closed(
     {
-        "rate": {"type": "integer", "minimum": 1, "maximum": 1_000_000},
-        "per": _DURATION,
-        "burst": {"type": "integer", "minimum": 1, "maximum": 1_000_000},
+        "rate": _says("requests that are let in again in every `per`", _whole(1, 1_000_000)),
+        "per": _says("the time of `rate`", _DURATION),
+        "burst": _says("requests that may come at once", _whole(1, 1_000_000)),
     },
     ["rate", "per", "burst"],
-)
-_COUNTED = _closed({"max-wrong": _COUNT, "max-open": _COUNT}, ["max-wrong"])
+) | {"title": "bucket"}
+_COUNTED = _closed(
+    {
+        "max-wrong": _says("wrong guesses that end what they were made against", _COUNT),
+        "max-open": _says("of `challenge`: how many a user can have open", _COUNT),
+    },
+    ["max-wrong"],
+) | {"title": "budget that counts"}
 
 
 def duration(value: str) -> timedelta:
@@ -197,23 +222,39 @@ def _read_passwords(value: dict[str, Any]) -> PasswordPolicy:
 ASSURANCE = Extension(
     name="x-assurance",
     where=frozenset({"operation"}),
-    schema=_closed(
-        {"level": {"enum": ["aal1", "aal2", "highest"]}, "max-age": _DURATION}, ["level"]
+    schema=_says(
+        "How well the session must be authenticated (NIST 800-63B-4, RFC 9470); a 401 "
+        "`insufficient_user_authentication` otherwise.",
+        _closed(
+            {
+                "level": _says(
+                    "`aal1`: a password; `aal2`: two factors; `highest`: two where the account has "
+                    "MFA, else the password",
+                    {"enum": ["aal1", "aal2", "highest"]},
+                ),
+                "max-age": _says("how long ago at most", _DURATION),
+            },
+            ["level"],
+        ),
     ),
     read=_read_assurance,
 )
 ATTEMPTS = Extension(
     name="x-attempts",
     where=frozenset({"operation"}),
-    schema=_closed(
-        {
-            "password": _GUESSES,
-            "totp": _GUESSES,
-            "backup-code": _GUESSES,
-            "enrolment": _COUNTED,
-            "challenge": _COUNTED,
-        },
-        [],
+    schema=_says(
+        "The guess budgets of the secrets that the operation takes. They are charged before a guess "
+        "is looked at, and counted once for each user and factor, whichever operation is asked.",
+        _closed(
+            {
+                "password": _says("of the account's password", _GUESSES),
+                "totp": _says("of the authenticator's codes", _GUESSES),
+                "backup-code": _says("of backup codes", _GUESSES),
+                "enrolment": _says("of a pending enrolment", _COUNTED),
+                "challenge": _says("of a login challenge", _COUNTED),
+            },
+            [],
+        ),
     ),
     read=_read_attempts,
     statuses=_delaying,
@@ -221,72 +262,143 @@ ATTEMPTS = Extension(
 RATE_LIMIT = Extension(
     name="x-rate-limit",
     where=frozenset({"operation"}),
-    schema={
-        **_closed({"address": _FLOOD, "user": _FLOOD, "operation": _FLOOD}, []),
-        "minProperties": 1,
-    },
+    schema=_says(
+        "Flood limits: how many requests are let in at all. One at least; a 429 "
+        "`too_many_requests` beyond it.",
+        _closed(
+            {
+                "address": _says(
+                    "of a client address, over all operations with the same values", _FLOOD
+                ),
+                "user": _says("of an account, over all operations with the same values", _FLOOD),
+                "operation": _says("of this operation, whoever asks", _FLOOD),
+            },
+            [],
+        ),
+        minProperties=1,
+    ),
     read=_read_rate_limit,
     statuses=lambda _value: frozenset({"429"}),
 )
 AUDIT = Extension(
     name="x-audit",
     where=frozenset({"operation"}),
-    schema={"type": "string", "pattern": r"^[a-z_]+(?:\.[a-z_]+)+$", "maxLength": 64},
+    schema=_says(
+        "The name of the event that the operation leaves in the audit trail, done or refused. Every "
+        "operation but a GET has one.",
+        {"type": "string", "pattern": r"^[a-z_]+(?:\.[a-z_]+)+$", "maxLength": 64},
+    ),
     read=str,
 )
 ROLE = Extension(
     name="x-role",
     where=frozenset({"operation"}),
-    schema={"enum": ["admin"]},
+    schema=_says(
+        "The role that the caller needs; a 403 otherwise, before the assurance is looked at.",
+        {"enum": ["admin"]},
+    ),
     read=str,
     statuses=lambda _value: frozenset({"403"}),
 )
 FEATURE = Extension(
     name="x-feature",
     where=frozenset({"operation"}),
-    schema={"type": "string", "pattern": "^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$", "maxLength": 64},
+    schema=_says(
+        "The feature that the operation belongs to. `COUNTERSIGN_FEATURES_OFF` leaves all operations "
+        "of a feature out: of the router, of `/openapi.json` and of `/docs`.",
+        {"type": "string", "pattern": "^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$", "maxLength": 64},
+    ),
     read=str,
 )
 SUNSET = Extension(
     name="x-sunset",
     where=frozenset({"operation"}),
-    schema=_closed({name: {"type": "string"} for name in ("since", "until", "successor")}, []),
+    schema=_says(
+        "Since when a `deprecated` operation is that, until when it is served and what takes its "
+        "place. Every reply says so in `Deprecation` (RFC 9745), `Sunset` (RFC 8594) and `Link`; "
+        "after `until` it is a 410 `gone`.",
+        _closed(
+            {
+                "since": _says("when it was deprecated; without it, already", _MOMENT),
+                "until": _says("when it ends; without it, never", _MOMENT),
+                "successor": _says(
+                    "the operationId, or the path, of what takes its place", {"type": "string"}
+                ),
+            },
+            [],
+        ),
+        examples=[
+            {
+                "since": "2027-01-01T00:00:00Z",
+                "until": "2027-06-30T00:00:00Z",
+                "successor": "getSession",
+            }
+        ],
+    ),
     read=_read_sunset,
     statuses=lambda value: frozenset({"410"} if "until" in value else ()),
 )
-TTL = Extension(name="x-ttl", where=frozenset({"schema"}), schema=_DURATION, read=duration)
+TTL = Extension(
+    name="x-ttl",
+    where=frozenset({"schema"}),
+    schema=_says(
+        "How long what the schema describes lives. On `AccessToken`, `RefreshToken` (the idle life "
+        "of a session), `Session` (its absolute life), `LoginChallenge` and `MFASetupResponse` (a "
+        "pending enrolment); all five are needed.",
+        _DURATION,
+    ),
+    read=duration,
+)
 TOTP = Extension(
     name="x-totp",
     where=frozenset({"schema"}),
-    schema=_closed(
-        {
-            "algorithm": {"enum": ["SHA1", "SHA256", "SHA512"]},
-            "digits": {"type": "integer", "minimum": 6, "maximum": 8},
-            "period": {"type": "integer", "minimum": 15, "maximum": 120},
-            "window": {"type": "integer", "minimum": 0, "maximum": 2},
-            # RFC 4226 section 4, R6: at least 128 bits, 160 recommended.
-            "secret-bytes": {"type": "integer", "minimum": 16, "maximum": 64},
-        },
-        ["algorithm", "digits", "period", "window", "secret-bytes"],
+    schema=_says(
+        "The parameters of new enrolments (RFC 6238), on `MFASetupResponse`. They are stored with "
+        "each enrolment, so that an edit never breaks an old one.",
+        _closed(
+            {
+                "algorithm": _says("the hash", {"enum": ["SHA1", "SHA256", "SHA512"]}),
+                "digits": _says("of a code", _whole(6, 8)),
+                "period": _says("seconds of a time step", _whole(15, 120)),
+                "window": _says("time steps each way in which a code is taken", _whole(0, 2)),
+                # RFC 4226 section 4, R6: at least 128 bits, 160 recommended.
+                "secret-bytes": _says("length of the shared secret", _whole(16, 64)),
+            },
+            ["algorithm", "digits", "period", "window", "secret-bytes"],
+        ),
     ),
     read=_read_totp,
 )
 PASSWORDS = Extension(
     name="x-password-policy",
     where=frozenset({"schema"}),
-    schema=_closed(
-        {
-            "refuse": _distinct({"enum": ["common", "username"]}),
-            "words": _distinct({"type": "string", "minLength": 1, "maxLength": 1024}),
-        },
-        ["refuse"],
+    schema=_says(
+        "What a new password must not be, on `NewPassword`; a 409 `password_refused` otherwise. "
+        "There are no rules of composition: NIST 800-63B-4 section 3.1.1.2 forbids them.",
+        _closed(
+            {
+                "refuse": _says(
+                    "`common`: a password of the list of common ones; `username`: the name itself",
+                    _distinct({"enum": ["common", "username"]}),
+                ),
+                "words": _says(
+                    "words that it must not be either, such as the name of the service",
+                    _distinct({"type": "string", "minLength": 1, "maxLength": 1024}),
+                ),
+            },
+            ["refuse"],
+        ),
     ),
     read=_read_passwords,
 )
 LOW_THRESHOLD = Extension(
     name="x-low-threshold",
     where=frozenset({"schema"}),
-    schema={"type": "integer", "minimum": 0, "maximum": 1000},
+    schema=_says(
+        "How many backup codes are left where `backup_codes_low` begins to be true, on "
+        "`BackupCodesLow`.",
+        _whole(0, 1000),
+    ),
     read=int,
 )
 

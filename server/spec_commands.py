@@ -10,7 +10,7 @@ import click
 import yaml
 
 from contract.diagnostics import SpecError
-from server import explain, releases, scaffold, settings, spec
+from server import catalogue, explain, releases, scaffold, settings, spec
 
 
 def warn(reading: spec.Reading) -> None:
@@ -99,6 +99,13 @@ def spec_stub(dry_run: bool) -> None:
         click.echo("nothing to write")
     for line in found.by_hand:
         click.echo(f"by hand: {line}", err=dry_run)
+
+
+@spec_group.command("extensions")
+def spec_extensions() -> None:
+    """Print what every x- key means, in Markdown: its members, their bounds, what they decide."""
+    reading = _in_force()
+    click.echo(catalogue.catalogue(reading.registry, reading.bundle.document), nl=False)
 
 
 @spec_group.command("diff")
