@@ -9,7 +9,8 @@ WORKERS := $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
 # Schemathesis gives all its cases one name, and a distributed run would take them for one test.
 FUZZ := tests/contract/test_fuzz.py
 TOGETHER := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
-ELSEWHERE := --ignore $(FUZZ) --ignore tests/security --ignore tests/faults --ignore tests/workflows
+MUTATIONS := tests/mutation/test_every_value.py
+ELSEWHERE := --ignore $(MUTATIONS) --ignore $(FUZZ) --ignore tests/security --ignore tests/faults --ignore tests/workflows
 # Redocly's command line and the Node.js that runs it, for make workflows.
 NODE := build/node
 NODE_STAMP := $(NODE)/.installed
@@ -55,6 +56,10 @@ test: setup ## Run the test suite (make slow, security and fuzz are the rest of 
 .PHONY: slow
 slow: setup ## Run the tests that race, flood, rotate and stop real servers
 	$(BIN)/python -m pytest $(TOGETHER) -m slow $(ELSEWHERE)
+
+.PHONY: mutations
+mutations: setup ## Change every value of the spec and see it on the wire; writes build/mutations.txt
+	$(BIN)/python -m pytest -q -n $(WORKERS) $(MUTATIONS)
 
 .PHONY: contract
 contract: setup ## Run the contract tests; what the spec declares and what was seen: build/contract.html

@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 
 from server import logs
+from tests.mutation import report as mutations
 from tests.report.recorder import RECORDER
 from tests.support.ledger import LEDGER
 from tests.support.world import World, world_in
@@ -75,6 +76,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"LEAK {leak}", red=True)
     counts = (f"{sum(b[name] for b in CLOSED)} {name}" for name in CLOSED[0] if name != "leaks")
     terminalreporter.write_line(f"ledger: {', '.join(counts)}")
+    stats = terminalreporter.stats
+    reports = [r for key in ("passed", "failed") for r in stats.get(key, ())]
+    if lines := mutations.of_reports(reports):
+        for line in mutations.write(lines):
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture

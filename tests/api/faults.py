@@ -100,9 +100,16 @@ Change = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 def with_handlers(world: World, change_one: Change) -> World:
     """The same world, whose every handler is what ``change_one`` makes of the shipped one."""
+    with handlers(change_one):
+        return World(world.settings, world.clock)
+
+
+@contextmanager
+def handlers(change_one: Change) -> Iterator[None]:
+    """What is made in here has handlers that are what ``change_one`` makes of the shipped ones."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(spec, "HANDLERS", {k: _module(m, change_one) for k, m in HANDLERS.items()})
-        return World(world.settings, world.clock)
+        yield
 
 
 HANDLERS = dict(spec.HANDLERS)

@@ -68,12 +68,13 @@ class World:
 
     settings: Settings
     clock: TestClock = field(default_factory=TestClock)
+    reading: spec.Reading | None = None
 
     def __post_init__(self) -> None:
         app.prepare(self.settings)
         self.application = app.create(
             self.settings,
-            _read(self.settings),
+            self.reading or _read(self.settings),
             clock=self.clock,
             passwords=quick_passwords(),
             observing=RECORDER.observer,
