@@ -269,3 +269,16 @@ def test_a_flood_limit_can_be_left_out_where_429_is_declared_no_more(spec: Path)
     (spec / "paths" / "mfa.yaml").write_text(before + name + after.replace(status, "", 1))
     operations = read(spec / "openapi.yaml").contract.operations
     assert "429" not in operations["getMFAStatus"].responses
+
+
+def test_a_spec_is_read_again_from_its_texts_whatever_became_of_its_files(tmp_path: Path) -> None:
+    spec = shutil.copytree(ROOT / "spec", tmp_path / "spec")
+    first = read(spec / "openapi.yaml")
+    shutil.rmtree(spec)
+    again = read(spec / "openapi.yaml", texts=first.bundle.texts)
+    assert again.bundle == first.bundle
+    assert again.contract.revision == first.contract.revision
+    assert any("/workflows/" in file for file in first.bundle.texts)
+    broken = {f: t for f, t in first.bundle.texts.items() if not f.endswith("schemas/mfa.yaml")}
+    with pytest.raises(SpecError, match=r"schemas/mfa\.yaml"):
+        read(spec / "openapi.yaml", texts=broken)
