@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +14,7 @@ import httpx
 import pytest
 
 from tests.contract.notes import plant
+from tests.e2e.steady import Load
 from tests.e2e.test_process import processes_of, started, wait_until_heard
 from tests.e2e.wire import line_to, workers
 from tests.support.servers import ServerProcess, environment, serving
@@ -187,51 +186,26 @@ def test_a_hangup_during_the_start_waits_until_it_can_be_heard(tmp_path: Path, n
 # -- under load --------------------------------------------------------------------------------
 
 
-class Load:
-    """Asks for four things in turn, ``RATE`` times a second over a few kept connections."""
+PATHS = ("/health/live", "/health/ready", "/auth/session", "/.well-known/jwks.json")
+RATE = 50
+"""Requests a second."""
 
-    RATE, THREADS = 50, 5
-    PATHS = ("/health/live", "/health/ready", "/auth/session", "/.well-known/jwks.json")
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.seen: Counter[str] = Counter()
-        self._stop = threading.Event()
-
-    def __enter__(self) -> Load:
-        self._threads = [threading.Thread(target=self._ask, args=(n,)) for n in range(self.THREADS)]
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _ask(self, number: int) -> None:
-        with httpx.Client(base_url=self.url, timeout=PATIENCE) as client:
-            turn, due = number, time.monotonic()
-            while not self._stop.is_set():
-                try:
-                    self.seen[str(client.get(self.PATHS[turn % len(self.PATHS)]).status_code)] += 1
-                except httpx.HTTPError as error:
-                    self.seen[type(error).__name__] += 1
-                turn, due = turn + 1, due + self.THREADS / self.RATE
-                time.sleep(max(0.0, due - time.monotonic()))
+def load_on(server: ServerProcess) -> Load:
+    return Load(server.url, tuple((path, {}) for path in PATHS), RATE)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", ["1", "2"])
 def test_no_request_is_lost_while_contracts_change(tmp_path: Path, number: str) -> None:
-    with served(tmp_path, "--workers", number) as (server, spec), Load(server.url) as load:
+    with served(tmp_path, "--workers", number) as (server, spec), load_on(server).sent() as load:
         made = 1 if number == "1" else 3  # by each worker, and by the parent
         for turn in range(8):
             plant(spec, FILE, *((LONG, SHORT) if turn % 2 == 0 else (SHORT, LONG)))
             server.process.send_signal(signal.SIGHUP)
             wait_for(said(server, "contract_renewed", made * (turn + 1)))
-    assert set(load.seen) == {"200", "401"}, load.seen
-    assert load.seen.total() > 100
+    assert set(load.outcomes) == {200, 401}, load.outcomes
+    assert load.outcomes.total() > 100
 
 
 @pytest.mark.slow
