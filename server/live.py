@@ -116,7 +116,8 @@ class Live:
             _tell(fault, before)
             return None
         if texts is None:
-            warn(reading)
+            with suppress(OSError):
+                warn(reading)
         took, revision = round(time.monotonic() - began, 3), reading.contract.revision
         log.info("contract_renewed", revision=revision, before=before, seconds=took)
         return application
@@ -141,11 +142,15 @@ class Live:
 
 
 def _tell(fault: Exception, revision: str) -> None:
-    """To the author in plain text, a line for each error, as at start; and a line in the log."""
+    """To the author in plain text, a line for each error, as at start; and a line in the log.
+
+    Where standard error is gone, as with a terminal that was closed, the next edit still counts.
+    """
     if isinstance(fault, SpecError):
         text, errors = str(fault), len(fault.diagnostics)
     else:
         report(fault, ACT, "-")
         text, errors = f"error: the spec cannot be taken up: {type(fault).__name__}", 1
-    click.echo(text, err=True)
+    with suppress(OSError):
+        click.echo(text, err=True)
     log.error("contract_refused", errors=errors, in_force=revision)

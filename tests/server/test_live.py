@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import io
 import os
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -31,6 +33,8 @@ from tests.support.specs import with_flood, without_flood
 from tests.support.world import World, quick_passwords, settings_in, world_in
 
 READY = ("paths/meta.yaml", "        description: Ready\n", "        description: Set\n")
+BROKEN = ("schemas/auth.yaml", "  x-ttl: PT10M\n", "  x-ttl: soon\n")
+UNFIT = ("schemas/auth.yaml", "  example: ann.o'neil+x@exämple.org\n", "  example: an\n")
 SHORTER = ("schemas/auth.yaml", "  x-ttl: PT10M\n", "  x-ttl: PT1M\n")
 
 
@@ -267,6 +271,26 @@ def test_a_defect_of_ours_changes_nothing_either(
     assert [each["event"] for each in told] == ["internal_error", "contract_refused"]
     kind = type(defect).__name__
     assert capsys.readouterr().err == f"error: the spec cannot be taken up: {kind}\n"
+
+
+class _Gone(io.StringIO):
+    """A standard error whose terminal was closed."""
+
+    def write(self, _text: str) -> int:
+        raise BrokenPipeError
+
+
+@pytest.mark.parametrize("edit", [BROKEN, UNFIT])
+def test_an_author_who_cannot_be_told_any_more_can_go_on(
+    world: World, spec: Path, monkeypatch: pytest.MonkeyPatch, edit: tuple[str, str, str]
+) -> None:
+    file, right, wrong = edit
+    monkeypatch.setattr(sys, "stderr", _Gone())
+    plant(spec, file, right, wrong)
+    world.application.renew()
+    plant(spec, file, wrong, right)
+    renewed(world, spec, *READY)
+    assert message(world.api.get("/health/ready")) == "Set"
 
 
 def _over(
