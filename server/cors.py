@@ -16,8 +16,8 @@ PREFLIGHT_SECONDS = 600
 """How long a browser may remember a preflight; none remembers longer than two hours."""
 _ALWAYS = ("Authorization", "Content-Type")
 # The first two a page is told anyhow (the Fetch standard, CORS-safelisted response-header name);
-# the others are for the browser itself.
-_UNTOLD = {"cache-control", "content-type", "allow", "x-content-type-options"}
+# the last is for the browser itself.
+_UNTOLD = {"cache-control", "content-type", "x-content-type-options"}
 Fields = list[tuple[bytes, bytes]]
 
 
