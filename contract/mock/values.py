@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Any
+from typing import Any, NoReturn
 
 from contract.closed import flatten
 from contract.mock.texts import text_of
@@ -22,8 +22,9 @@ JSON = dict[str, Any]
 _TRIES = 100
 _NULL, _OPTIONAL = 0.2, 0.75  # how often a value that may be null is, and one that may be there
 _SPAN = 1000  # of numbers without a bound
-_MORE = 3  # items beyond the fewest
-_KINDS = ("object", "array", "string", "integer", "number", "boolean", "null")
+_MORE = 3  # items beyond the fewest, and members of a map
+_LARGEST = 10_000  # characters or items; who asks for more has to write an example
+_KINDS = ("object", "array", "string", "number", "integer", "boolean", "null")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ def _kinds(parts: list[JSON]) -> list[str]:
     """The types that every part admits; an object where none says anything."""
     said = [p["type"] if isinstance(p["type"], list) else [p["type"]] for p in parts if "type" in p]
     wide = [{*kinds, "integer"} if "number" in kinds else {*kinds} for kinds in said]
-    # A number is the wider of the two, and stands behind the integer that another part may ask for.
+    # A number is the wider of the two, and an integer only where another part asks for one.
     return [kind for kind in _KINDS if all(kind in kinds for kinds in wide)] if wide else ["object"]
 
 
@@ -129,6 +130,10 @@ def _none(_source: Source) -> None:
     return None
 
 
+def _unmade(_source: Source) -> NoReturn:
+    raise Unmade
+
+
 # -- one maker for each type -----------------------------------------------------------------
 
 
@@ -137,12 +142,31 @@ def _object(parts: list[JSON]) -> Make:
     members = {name: list(_member(parts, name)) for name in _names(parts)}
     makers = {name: _maker(of) for name, of in members.items() if name in required or _telling(of)}
 
+    more = _beyond(parts)
+
     def make(source: Source) -> JSON:
-        return {
+        drawn = {
             name: of(source)
             for name, of in makers.items()
             if name in required or source.shown or source.random.random() < _OPTIONAL
         }
+        return more(source, len(drawn)) | drawn
+
+    return make
+
+
+def _beyond(parts: list[JSON]) -> Callable[[Source, int], JSON]:
+    """Draws the members of a map, beside so many that have names: where examples are shown, the fewest."""
+    given = [part["additionalProperties"] for part in parts if part.get("additionalProperties")]
+    typed = [each for schema in given if schema is not True for each in flatten(schema)]
+    least = max((part.get("minProperties", 0) for part in parts), default=0)
+    if not typed or least > _LARGEST:
+        return lambda _source, _present: {}
+    member, name = _maker(typed), text_of({"minLength": 3})
+
+    def make(source: Source, present: int) -> JSON:
+        size = max(least - present, 0 if source.shown else source.random.randint(0, _MORE))
+        return {name(source.random): member(source) for _ in range(size)}
 
     return make
 
@@ -168,24 +192,31 @@ def _telling(parts: list[JSON]) -> bool:
 def _array(parts: list[JSON]) -> Make:
     least = max((part.get("minItems", 0) for part in parts), default=0)
     most = min((part["maxItems"] for part in parts if "maxItems" in part), default=least + _MORE)
+    if least > _LARGEST:
+        return _unmade
     distinct = any(part.get("uniqueItems") for part in parts)
     item = _maker([each for p in parts if "items" in p for each in flatten(p["items"])] or [{}])
 
     def make(source: Source) -> list[Any]:
         random = source.random
         size = max(least, 1) if source.shown else random.randint(least, min(most, least + _MORE))
-        values = list(_items(item, source, _TRIES + size if distinct else size))
-        if distinct:
-            values = list({json.dumps(v, sort_keys=True): v for v in values}.values())
-        return values[: min(size, most)]
+        return _items(item, source, min(size, most), distinct=distinct)
 
     return make
 
 
-def _items(item: Make, source: Source, size: int) -> Iterator[Any]:
-    """The first as it is shown; there is but one example, so that the others are drawn."""
-    for index in range(size):
-        yield item(source if index == 0 else replace(source, shown=False))
+def _items(item: Make, source: Source, size: int, *, distinct: bool) -> list[Any]:
+    """The first as it is shown; there is but one example, so that the others are drawn.
+
+    Of those that have to be distinct there are fewer where no more are found.
+    """
+    found: dict[Any, Any] = {}
+    for index in range(_TRIES + size):
+        if len(found) == size:
+            break
+        value = item(source if index == 0 else replace(source, shown=False))
+        found[json.dumps(value, sort_keys=True) if distinct else index] = value
+    return list(found.values())
 
 
 def _string(parts: list[JSON]) -> Make:
@@ -193,6 +224,8 @@ def _string(parts: list[JSON]) -> Make:
     texts = [text_of(part) for part in parts if "pattern" in part or "format" in part]
     least = max((part.get("minLength", 0) for part in parts), default=0)
     most = min((part["maxLength"] for part in parts if "maxLength" in part), default=None)
+    if least > _LARGEST:
+        return _unmade
     plain = text_of({"minLength": least} | ({} if most is None else {"maxLength": most}))
 
     def make(source: Source) -> str:

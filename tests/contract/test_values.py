@@ -92,6 +92,25 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "properties": {"password": {"type": "string", "writeOnly": True}, "name": WORD},
     },
     "a map": {"type": "object", "additionalProperties": {"type": "integer"}},
+    "a map with a least": {
+        "type": "object",
+        "minProperties": 2,
+        "properties": {"a": WORD},
+        "additionalProperties": {"type": "integer"},
+    },
+    "an open interval": {
+        "type": "number",
+        "minimum": 0,
+        "exclusiveMinimum": True,
+        "maximum": 1,
+        "exclusiveMaximum": True,
+    },
+    "an integer that may be any number": {"allOf": [{"type": "number"}, {"type": "integer"}]},
+    "a pattern that looks ahead": {
+        "type": "string",
+        "pattern": "^(?=.*[0-9])(?=.*[a-z])[a-z0-9]{6,8}$",
+    },
+    "a pattern that counts": {"type": "string", "pattern": "^[ab]{300}$"},
 }
 
 
@@ -115,6 +134,8 @@ def test_what_is_drawn_differs() -> None:
     for name in ("pattern", "uuid", "integer", "a set", "nullable", "oneOf", "allOf", "boolean"):
         values = made(SCHEMAS[name], shown=False, times=60)
         assert len({json.dumps(value) for value in values}) > 1, name
+    assert any(made(SCHEMAS["a map"], shown=False, times=60))
+    assert any(value % 1 for value in made(SCHEMAS["number"], shown=False, times=60))
     assert None in made(SCHEMAS["nullable"], shown=False, times=60)
     # What no example says is drawn even where examples are shown, and is never null.
     assert None not in made(SCHEMAS["nullable"], shown=True, times=60)
@@ -147,14 +168,44 @@ def test_an_example_of_a_part_is_not_shown_for_the_whole() -> None:
     assert made(envelope, shown=True) == [{}]
 
 
+def test_where_drawing_fails_the_example_is_taken() -> None:
+    looking_back = {"type": "string", "pattern": "^[a-z]{3}(?<=abc)$", "example": "abc"}
+    assert made(looking_back, shown=False) == ["abc"]
+
+
+def test_repeats_within_repeats_stay_short() -> None:
+    texts = made({"type": "string", "pattern": "^(?:(?:a*)*)*$"}, shown=False, times=60)
+    assert max(map(len, texts)) <= 8**3
+
+
+def test_a_set_costs_no_more_draws_than_it_needs() -> None:
+    class Counting(Random):
+        draws = 0
+
+        def randint(self, low: int, high: int) -> int:
+            self.draws += 1
+            return super().randint(low, high)
+
+    schema: dict[str, Any] = {"type": "integer"}
+    for _ in range(3):
+        schema = {"type": "array", "minItems": 2, "uniqueItems": True, "items": schema}
+    random = Counting(7)
+    maker(translated(schema))(Source(random, shown=False))
+    assert random.draws < 5**3 + 5**2 + 5 + 20  # at most five items a level, and a few drawn twice
+
+
 @pytest.mark.parametrize(
-    ("pattern", "example"),
-    [("^[a-z]{3}(?<=abc)$", "abc"), ("^[a]{300}$", "a" * 300)],
-    ids=["what came before", "a long count"],
+    "schema",
+    [
+        {"type": "string", "minLength": 10**9},
+        {"type": "array", "minItems": 10**9, "items": WORD},
+        {"type": "object", "minProperties": 10**9, "additionalProperties": WORD},
+    ],
+    ids=lambda schema: schema["type"],
 )
-def test_where_drawing_fails_the_example_is_taken(pattern: str, example: str) -> None:
-    odd = {"type": "string", "pattern": pattern, "example": example}
-    assert made(odd, shown=False) == [example]
+def test_what_would_fill_the_memory_is_left_to_an_example(schema: dict[str, Any]) -> None:
+    with pytest.raises(Unmade):
+        made(schema, shown=False)
 
 
 def test_what_cannot_be_made_is_no_value() -> None:
