@@ -448,6 +448,16 @@ def wrong_at(operation: str, name: str, value: str) -> Observe:
     return observe
 
 
+def told(operation: str, *headers: str) -> Observe:
+    """Status of an operation, and what it says in headers."""
+
+    def observe(world: World) -> Any:
+        reply = ready(world, operation).send()
+        return reply.status, *(reply.headers.get(name) for name in headers)
+
+    return observe
+
+
 def served(operation: str) -> Observe:
     """Whether there is such an operation."""
 
@@ -654,6 +664,22 @@ def _of_feature(operation: str, value: Value) -> Behaviour:
     return Behaviour(other, served(operation), True, False, settings={"features_off": (other,)})
 
 
+def _of_since(operation: str, _value: Value) -> Behaviour:
+    before, after = "@1767225600", "@1769904000"
+    observe = told(operation, "Deprecation")
+    return Behaviour("2026-02-01T00:00:00Z", observe, (410, before), (410, after))
+
+
+def _of_until(operation: str, _value: Value) -> Behaviour:
+    before, after = "Sun, 01 Nov 2026 00:00:00 GMT", "Fri, 01 Nov 2030 00:00:00 GMT"
+    return Behaviour("2030-11-01T00:00:00Z", told(operation, "Sunset"), (410, before), (200, after))
+
+
+def _of_successor(operation: str, _value: Value) -> Behaviour:
+    before, after = ('</auth/session>; rel="successor-version"', '</next>; rel="successor-version"')
+    return Behaviour("/next", told(operation, "Link"), (410, before), (410, after))
+
+
 OF_OPERATIONS: Mapping[str, Callable[[str, Value], Behaviour]] = MappingProxyType(
     {
         "default": _of_defaults,
@@ -667,6 +693,9 @@ OF_OPERATIONS: Mapping[str, Callable[[str, Value], Behaviour]] = MappingProxyTyp
             for name in ("password", "totp", "backup-code", "enrolment", "challenge")
         },
         "x-feature": _of_feature,
+        "x-sunset/since": _of_since,
+        "x-sunset/until": _of_until,
+        "x-sunset/successor": _of_successor,
     }
 )
 """Of what any operation can carry, by the end of the place."""

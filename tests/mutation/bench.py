@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,13 @@ from contract.source import Node, Sources
 from server import policies, spec
 from server.spec import Reading
 from tests.api import faults
+from tests.mutation.bases import BASES, PLAIN
 from tests.mutation.edits import Edit
-from tests.mutation.scenarios import CLOSED, LIMITED, LYING, MISERLY, PLAIN, RAISING, Scenario
-from tests.mutation.values import Value, values
-from tests.support.specs import with_flood, without_flood
-from tests.support.world import SHIPPED, World, settings_in, world_in
+from tests.mutation.scenarios import CLOSED, LYING, RAISING, Scenario
+from tests.support.world import World, settings_in, world_in
 
+_CHECK = re.compile(r"rehearse|_?refuse_.*")
+"""What looks whether the spec can be kept to, in the modules that read it."""
 _HANDLERS = {RAISING: faults.raising, LYING: faults.adding_a_property}
 
 
@@ -50,30 +51,22 @@ class Bench:
     _numbers: int = 0
 
     def __post_init__(self) -> None:
-        self._bases = {
-            PLAIN: without_flood(self.folder / "plain").parent,
-            MISERLY: with_flood(self.folder / "miserly", rate=1, per="PT1H", burst=1).parent,
-        }
-        self._bases[LIMITED] = Path(
-            shutil.copytree(SHIPPED.parent, self.folder / "limited" / "spec")
-        )
+        self._bases = {name: make(self.folder / name).parent for name, make in BASES.items()}
         self.world = world_in(self.folder, spec=self._bases[PLAIN] / "openapi.yaml")
         self._worlds: dict[str, World] = {}
+        self._readings: dict[Path, Reading] = {}
 
-    @cached_property
-    def values(self) -> dict[str, Value]:
-        return values(self._bases[PLAIN])
-
-    @cached_property
-    def reading(self) -> Reading:
-        return spec.read(self._bases[PLAIN] / "openapi.yaml")
+    def reading(self, kind: str) -> Reading:
+        """What is read before any edit."""
+        base = self._base(kind)
+        if base not in self._readings:
+            self._readings[base] = spec.read(base / "openapi.yaml")
+        return self._readings[base]
 
     def control(self, kind: str) -> World:
         """The application of a kind under the shipped spec."""
         if kind not in self._worlds:
-            same = self._base(kind) == self._bases[PLAIN]
-            reading = self.reading if same else spec.read(self._base(kind) / "openapi.yaml")
-            self._worlds[kind] = self.serving(kind, reading)
+            self._worlds[kind] = self.serving(kind, self.reading(kind))
         return self._worlds[kind]
 
     def serving(self, kind: str, reading: Reading, **changes: Any) -> World:
@@ -157,7 +150,7 @@ def unchecked() -> Iterator[list[tuple[str, ...]]]:
         for module in (spec, app):
             patch.setattr(module, "bind", _unheeded_bind(module.bind, refusals))
         for module in (spec, policies):
-            for name in [n for n in vars(module) if n.startswith("_refuse") or n == "rehearse"]:
+            for name in filter(_CHECK.fullmatch, list(vars(module))):
                 patch.setattr(module, name, _unheeded(getattr(module, name), refusals))
         yield refusals
 

@@ -1,4 +1,4 @@
-"""One bench for each process, and a line for the report of every mutation."""
+"""One bench for each process."""
 
 from __future__ import annotations
 

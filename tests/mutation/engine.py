@@ -21,13 +21,14 @@ from contract.replies import Reply as Bare
 from server import spec
 from server.spec import Reading
 from tests.api import faults
+from tests.mutation.bases import LIMITED, driving
 from tests.mutation.behaviours import REMOVED, Behaviour, behaviour
 from tests.mutation.bench import Bench, Start, start, unchecked
 from tests.mutation.edits import Edit, remove, replace
 from tests.mutation.lies import Lie, lies, told, truth
 from tests.mutation.mutators import known, mutation
 from tests.mutation.probes import probes
-from tests.mutation.scenarios import LIMITED, PLAIN, Scenario, scenarios
+from tests.mutation.scenarios import Scenario, scenarios
 from tests.mutation.values import Use, Value
 from tests.support.api import Reply
 from tests.support.world import World
@@ -83,14 +84,14 @@ def standing_still() -> Iterator[None]:
 
 def behaved(bench: Bench, value: Value, found: Behaviour) -> Outcome:
     """The outcome of a value that decides what the rules do: both servers are watched."""
-    kind, settings = LIMITED if found.limited else PLAIN, dict(found.settings)
-    with bench.edited(kind, *_edits(bench, value, found)) as root:
+    kind, settings = LIMITED if found.limited else value.base, dict(found.settings)
+    with bench.edited(kind, *_edits(value, found)) as root:
         off = settings.get("features_off", ())
         reading = spec.read(root, features_off=off)
         edited = _observed(found, bench.serving(kind, reading, **settings))
     control = bench.control(kind)
     if settings:
-        reading = spec.read(bench.reading.bundle.root, features_off=off)
+        reading = spec.read(bench.reading(kind).bundle.root, features_off=off)
         control = bench.serving(kind, reading, **settings)
     shipped = _observed(found, control)
     if (shipped, edited) != (found.before, found.after) or shipped == edited:
@@ -105,15 +106,15 @@ def _observed(found: Behaviour, world: World) -> Any:
         return found.observe(world)
 
 
-def _edits(bench: Bench, value: Value, found: Behaviour) -> Iterator[Edit]:
+def _edits(value: Value, found: Behaviour) -> Iterator[Edit]:
     yield remove(value) if found.new is REMOVED else replace(value, found.new)
     for place, new in found.companions.items():
-        yield replace(bench.values[place], new)
+        yield replace(driving()[place], new)
 
 
 def enforced(bench: Bench, value: Value, edit: Edit) -> Outcome:
     """The outcome of a value that the contract layer enforces."""
-    with bench.edited(PLAIN, edit) as root:
+    with bench.edited(value.base, edit) as root:
         started = start(root)
         _hold(value, started)
         said = started.refusal[0] if started.refusal else ""
@@ -154,7 +155,8 @@ class _Watch:
 
     def run(self) -> str | None:
         with unchecked():
-            self._worlds = {PLAIN: self.bench.serving(PLAIN, self.reading)}
+            base = self.value.base
+            self._worlds = {base: self.bench.serving(base, self.reading)}
         return self._by_request() or self._by_reply()
 
     def _world(self, kind: str) -> World:
@@ -168,8 +170,10 @@ class _Watch:
     # -- requests ----------------------------------------------------------------------------
 
     def _by_request(self) -> str | None:
+        base = self.value.base
+        control, mutant = self.bench.control(base), self._world(base)
         for probe in probes(self.bench.world, self.value):
-            before, after = probe.send(self.bench.world), probe.send(self._world(PLAIN))
+            before, after = probe.send(control), probe.send(mutant)
             if _differ(before, after):
                 probe.hold(self.value, before, after)
                 return f"{probe}: {_shown(before, after)}"
@@ -197,7 +201,7 @@ class _Watch:
             reply = lie(Bare(answer.status, list(answer.headers), answer.body))
             verdicts = [
                 bool(breaches(reply, _rules(reading, scenario.operation)))
-                for reading in (self.bench.reading, self.reading)
+                for reading in (self.bench.reading(self.value.base), self.reading)
             ]
             if verdicts[0] != verdicts[1]:
                 return lie

@@ -97,7 +97,9 @@ _MUTATORS: Mapping[str, Callable[[Value], Edit]] = MappingProxyType(
         "pattern": lambda value: replace(value, NOTHING_BEGINS_SO),
         **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems"), _bound),
         **dict.fromkeys(("minimum", "maximum"), _bound),
-        **dict.fromkeys(("nullable", "uniqueItems", "additionalProperties"), _flipped),
+        **dict.fromkeys(
+            ("nullable", "uniqueItems", "additionalProperties", "deprecated"), _flipped
+        ),
         **dict.fromkeys(("body required", "header required", "parameter required"), _flipped),
         "enum": _enum,
         "required": _required,

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from tests.api import calls
 from tests.api.calls import SPEC, ready
 from tests.api.causes import CAUSES, GUESSED_AT
+from tests.mutation.bases import ENDED, MISERLY, PLAIN
 from tests.support.api import Reply
 from tests.support.world import World
 
-PLAIN, LIMITED = "plain", "limited"
-RAISING, LYING, CLOSED, MISERLY = "raising", "lying", "closed", "miserly"
-"""The kinds of application: without the flood limit; as it is shipped; each handler raises, or says
-more than is declared; no registration; one request an hour."""
+RAISING, LYING, CLOSED = "raising", "lying", "closed"
+"""Further kinds of application than bases.py has: each handler raises, or says more than is
+declared; no registration."""
 
 _addresses = itertools.count()
 
@@ -46,6 +46,8 @@ def scenarios(operation: str, status: str) -> Iterator[Scenario]:
     found = list(_further(operation, status))
     if status == "500":
         found = [(RAISING, _asking(operation)), (LYING, _asking(operation))]
+    elif status == "410":
+        found = [(ENDED, _asking(operation))]
     elif (operation, status) == ("registerUser", "403"):
         found = [(CLOSED, _asking(operation))]
     elif status == "429" and operation not in GUESSED_AT:

@@ -5,20 +5,19 @@ from __future__ import annotations
 import pytest
 
 from tests.mutation import report
+from tests.mutation.bases import driving
 from tests.mutation.bench import Bench
 from tests.mutation.engine import carry_out
 from tests.mutation.mutators import EXEMPT
-from tests.mutation.values import values
-from tests.support.servers import ROOT
 
-PLACES = sorted(set(values(ROOT / "spec")) - EXEMPT.keys())
+PLACES = sorted(set(driving()) - EXEMPT.keys())
 
 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_change_of_the_value_is_seen(
     bench: Bench, request: pytest.FixtureRequest, place: str
 ) -> None:
-    value, outcome = bench.values[place], None
+    value, outcome = driving()[place], None
     try:
         outcome = carry_out(bench, value)
     finally:

@@ -24,7 +24,7 @@ ROOT_FILE = "openapi.yaml"
 _STATUSES = {name: status for status, name in ORPHANS.items()}
 
 KEPT = frozenset({"Gone"})
-"""What the root lists for operations that an author has yet to end; no reply comes of it."""
+"""What the root lists for operations that an author has yet to end."""
 
 PASSIVE = frozenset(
     {
@@ -98,7 +98,9 @@ class Value:
     """A value, its place (`file` and `path` inside) and where it has its effect.
 
     `line` (from 1) is that of its key, `inside` those of the object that it belongs to. A member
-    of a list can be `alone` in it; a keyword can stand beside an `enum` of one value, a `constant`; `example` is the one of the schema that a keyword belongs to.
+    of a list can be `alone` in it; a keyword can stand beside an `enum` of one value, a `constant`;
+    `example` is the one of the schema that a keyword belongs to. `value` is None where it is an
+    object, of which only the key or the `$ref` counts. `base` names the spec that shows its effect.
     """
 
     kind: str
@@ -110,6 +112,7 @@ class Value:
     alone: bool
     constant: bool
     example: Any
+    base: str = "plain"
     uses: list[Use] = field(default_factory=list)
 
     @property
@@ -194,11 +197,11 @@ class _Walk:
         """What the root lists: how to sign in, and the replies that belong to no operation."""
         for section, spot in components.members():
             for name, member in spot.members():
-                if section == "responses" and name in KEPT:
-                    continue
-                if section == "responses":
+                if section == "responses" and name in _STATUSES:
                     self._visit("response", member, Use("-", _STATUSES[name]))
-                else:
+                elif section == "responses" and name not in KEPT:
+                    raise Unclassified(f"spec/{member.file}:{member.line}: {name}")
+                elif section != "responses":
                     self._visit(section.removesuffix("s"), member, None)
 
     # -- objects -----------------------------------------------------------------------------
