@@ -161,6 +161,9 @@ def _unheeded(check: Callable[..., None], refusals: list[tuple[str, ...]]) -> Ca
             check(*positional)
         except SpecError as found:
             refusals.append(_errors(found))
+        except Exception:
+            if not refusals:  # it relies on what was looked at before
+                raise
 
     return checked
 

@@ -82,10 +82,6 @@ def _security(value: Value) -> Edit:
     return replace(value, [{}, *locked] if value.value == locked else locked)
 
 
-def _renamed(value: Value) -> Edit:
-    return rename(value, f"{value.path[-1]}x")
-
-
 def _flipped(value: Value) -> Edit:
     return replace(value, not value.value)
 
@@ -104,7 +100,8 @@ _MUTATORS: Mapping[str, Callable[[Value], Edit]] = MappingProxyType(
         "enum": _enum,
         "required": _required,
         **dict.fromkeys(("oneOf", "header"), remove),
-        **dict.fromkeys(("property", "path"), _renamed),
+        "property": lambda value: rename(value, f"{value.path[-1]}x"),
+        "path": lambda value: rename(value, f"/another{value.path[-1]}"),
         **dict.fromkeys(
             ("media type", "body media type"),
             lambda value: rename(value, "application/problem+json"),
