@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any
@@ -78,17 +78,9 @@ class ContractApi(FlaskApi):  # type: ignore[misc] # Connexion carries no types
     Flask's own routing cannot come to another conclusion.
     """
 
-    def __init__(
-        self, *args: Any, make_view: MakeView, off: Collection[str], **options: Any
-    ) -> None:
+    def __init__(self, *args: Any, make_view: MakeView, **options: Any) -> None:
         self._make_view = make_view
-        self._off = off
         super().__init__(*args, **options)
-
-    def add_operation(self, path: str, method: str) -> None:
-        """Connexion reads the files, which still have what is switched off."""
-        if self.specification.get_operation(path, method)["operationId"] not in self._off:
-            super().add_operation(path, method)
 
     def make_operation(self, operation: Any) -> Callable[..., flask.Response]:
         return self._make_view(operation)
@@ -113,7 +105,6 @@ class ContractFlask(FlaskASGIApp):  # type: ignore[misc] # Connexion carries no 
         # Connexion's own constructor would make a plain Flask and a WSGI adapter with a thread pool.
         self.app = Application(import_name)
         self._make_view = make_view
-        self._off = contract.bundle.off
         self._base_path = contract.base_path
         self._gate = hooks.gate
         self._refusals = hooks.refusals
@@ -121,7 +112,7 @@ class ContractFlask(FlaskASGIApp):  # type: ignore[misc] # Connexion carries no 
         self._lanes = lanes
 
     def add_api(self, specification: Any, *, name: str | None = None, **options: Any) -> Any:
-        api = ContractApi(specification, make_view=self._make_view, off=self._off, **options)
+        api = ContractApi(specification, make_view=self._make_view, **options)
         self.app.register_blueprint(api.blueprint, name=name or "contract")
         return api
 

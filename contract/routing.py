@@ -111,7 +111,6 @@ class Routing(SpecMiddleware):  # type: ignore[misc] # Connexion carries no type
             for path, item in specification["paths"].items()
             for method, operation in item.items()
             if isinstance(operation, dict) and "operationId" in operation
-            if operation["operationId"] not in self._contract.bundle.off
         }
         ours = {(op.method, op.path, op.id) for op in self._contract.operations.values()}
         if theirs != ours or specification.base_path != self._contract.base_path:
