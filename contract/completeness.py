@@ -118,6 +118,11 @@ def _misfits(operation: Operation, handler: Handler, context: Collection[str]) -
         yield f'{where} wants a session, and "{operation.id}" may be called without a token'
     for name in sorted(_due(operation).difference(p.name for p in parameters)):
         yield f'{where} does not take "{name}", which "{operation.id}" requires'
+    yield from taken(operation, context)
+
+
+def taken(operation: Operation, context: Collection[str]) -> Iterator[str]:
+    """The parameters that no handler can be given, since their names mean something else to it."""
     for name in sorted(_declared(operation) & {SERVICES, BODY, SESSION, *context}):
         yield f'the parameter "{name}" of "{operation.id}" has a name that is taken'
 

@@ -18,11 +18,12 @@ from pathlib import Path
 
 import handlers
 from contract.compile import Contract
-from contract.completeness import missing
+from contract.completeness import missing, taken
+from contract.diagnostics import SpecError, error, in_order
 from contract.mock.answers import Answers
 from contract.operation import Operation
 from server.extensions import ATTEMPTS, AUDIT
-from server.spec import HANDLERS, Reading
+from server.spec import CONTEXT, HANDLERS, Reading
 
 PROJECT = Path(next(iter(handlers.__path__))).parent
 
@@ -68,9 +69,13 @@ class Plan:
 
 
 def plan(reading: Reading) -> Plan:
-    """What the operations without a handler lack. Raises Unwritable where ruff is not installed."""
+    """What the operations without a handler lack.
+
+    Raises Unwritable where ruff is not installed, and SpecError with every name that Python cannot take.
+    """
     contract = reading.whole
     operations = [contract.operations[name] for name in missing(contract, HANDLERS)]
+    _refuse_unfit(contract, operations)
     modules = _Modules()
     by_hand: list[str] = []
     for operation, answers in _with_data(contract, operations):
@@ -80,6 +85,31 @@ def plan(reading: Reading) -> Plan:
         modules.test(operation)
         by_hand += _by_hand(operation, answers)
     return Plan([each.file() for each in modules.files.values()], by_hand)
+
+
+def _refuse_unfit(contract: Contract, operations: Sequence[Operation]) -> None:
+    faults = [
+        error(contract.bundle.where(f"{operation.pointer}/operationId"), text)
+        for operation in operations
+        for text in (*taken(operation, CONTEXT), *_unfit(operation))
+    ]
+    if faults:
+        raise SpecError(in_order(faults))
+
+
+def _unfit(operation: Operation) -> Iterator[str]:
+    """The names that cannot be written in Python, and those that would hide what a handler calls."""
+    called = {operation.stem: "paths file", operation.function: "function"}
+    for name, what in called.items():
+        if not _is_name(name):
+            yield f'the {what} of "{operation.id}" cannot be called "{name}" in Python'
+    arguments = {each.argument for each in operation.parameters}
+    for name in sorted({operation.stem, "pack"} & {operation.function, *arguments}):
+        yield f'"{name}" of "{operation.id}" would hide what its handler calls'
+
+
+def _is_name(text: str) -> bool:
+    return text.isidentifier() and not keyword.iskeyword(text)
 
 
 def _with_data(
@@ -103,7 +133,7 @@ def _parameters(operation: Operation) -> Iterator[tuple[str, str]]:
     if ATTEMPTS.name in operation.extensions:
         yield "policy", "OperationPolicy"
     for each in operation.parameters:
-        if each.argument.isidentifier() and not keyword.iskeyword(each.argument):
+        if _is_name(each.argument):
             given = each.required or each.default is not None
             yield each.argument, _TYPES[each.type] + ("" if given else " | None")
 
@@ -119,6 +149,9 @@ def _by_hand(operation: Operation, answers: bool) -> Iterator[str]:
         yield f"domain/results.py: {result}"
         yield f"handlers/packing.py: the packer of that class, for {operation.id}"
     yield f"server/samples.py: {operation.id} in RESULTS, and in REFUSALS what it refuses"
+    for each in operation.parameters:
+        if not _is_name(each.argument):
+            yield f'{operation.id}: no argument can be called "{each.argument}", so it is not read'
     if operation.body is not None:
         yield f"server/bodies.py: {operation.id} in READ, with the members that it reads"
 

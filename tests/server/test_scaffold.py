@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from contract.diagnostics import SpecError
 from server import scaffold, spec
+from tests.contract.notes import plant
 from tests.support.servers import ROOT, environment, serving
 from tests.support.specs import ahead
 from tests.support.world import SHIPPED, reading_of
@@ -85,6 +87,46 @@ def test_what_somebody_wrote_before_is_left(
     root = ahead(Path(shutil.copytree(ROOT / "spec", tmp_path / "spec")))
     plan = scaffold.plan(spec.read(root, unimplemented="warning"))
     assert file(plan, "domain/devices.py").after == act
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("name: long", "name: session", 'the parameter "session" of "getHint" has a name that is'),
+        ("name: long", "name: mfa", '"mfa" of "getHint" would hide what its handler calls'),
+        ("Id: getHint", "Id: mfa", '"mfa" of "mfa" would hide what its handler calls'),
+        ("Id: getHint", "Id: import", 'of "import" cannot be called "import" in Python'),
+    ],
+)
+def test_a_name_that_python_cannot_take_is_told_at_its_operation(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    root = ahead(Path(shutil.copytree(ROOT / "spec", tmp_path / "spec")))
+    paths = root.parent / "paths" / "mfa.yaml"
+    plant(root.parent, "paths/mfa.yaml", old, new)
+    lines = paths.read_text(encoding="utf-8").splitlines()
+    number = next(n for n, line in enumerate(lines, 1) if "Get a hint" in line) + 1
+    with pytest.raises(SpecError) as refusal:
+        scaffold.plan(spec.read(root, unimplemented="warning"))
+    (told,) = str(refusal.value).splitlines()
+    assert told.startswith(f"spec/paths/mfa.yaml:{number}:18: error: ")
+    assert message in told
+
+
+def test_a_paths_file_that_no_module_can_be_called_after_is_told(tmp_path: Path) -> None:
+    root = ahead(Path(shutil.copytree(ROOT / "spec", tmp_path / "spec")))
+    (root.parent / "paths" / "devices.yaml").rename(root.parent / "paths" / "two-words.yaml")
+    plant(root.parent, "openapi.yaml", "paths/devices.yaml", "paths/two-words.yaml")
+    with pytest.raises(SpecError, match='renameDevice" cannot be called "two-words" in Python'):
+        scaffold.plan(spec.read(root, unimplemented="warning"))
+
+
+def test_a_parameter_that_no_argument_can_be_called_after_is_listed(tmp_path: Path) -> None:
+    root = ahead(Path(shutil.copytree(ROOT / "spec", tmp_path / "spec")))
+    plant(root.parent, "paths/mfa.yaml", "name: long", "name: as-long-as")
+    plan = scaffold.plan(spec.read(root, unimplemented="warning"))
+    told = 'getHint: no argument can be called "as-long-as", so it is not read'
+    assert told in plan.by_hand
 
 
 def test_without_ruff_nothing_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
