@@ -24,7 +24,7 @@ from server import docs, explain, keys, spec
 from server.client import client_of
 from server.cors import Cors, sent_headers, told_headers
 from server.flood import READINESS, Flood, account_gate, gate
-from server.foundation import Foundation
+from server.foundation import NOTHING, Foundation, Promised
 from server.housekeeping import keeping_house
 from server.live import Lifespan, Live
 from server.settings import Settings
@@ -73,13 +73,16 @@ def create(
     passwords: Passwords | None = None,
     observing: Observing | None = None,
     workers: int = 1,
+    promised: Promised = NOTHING,
 ) -> Live:
     """The server's application. Raises SpecError or KeyDirectoryError before it serves.
 
     ``observing`` gives each contract that comes into force its observer, or none. ``workers`` is the
-    number of processes that share the machine's cores.
+    number of processes that share the machine's cores, ``promised`` what holds of earlier contracts.
     """
-    foundation = Foundation(current, clock=clock, passwords=passwords, workers=workers)
+    foundation = Foundation(
+        current, clock=clock, passwords=passwords, workers=workers, promised=promised
+    )
     flood = Flood(current.redis_url)
     build = partial(application_of, foundation, flood=flood, lanes=Lanes(), observing=observing)
     return Live(build, partial(read, current), reading, _life(foundation, flood))
@@ -127,7 +130,7 @@ def application_of(
         around=_cors(current, reading),
         stand_in=reading.stand_in,
     )
-    application.services = services
+    application.services, application.promised = services, foundation.promised
     application.app.before_request(patience.begin)
     return application
 

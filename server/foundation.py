@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from domain.backup_codes import BackupCodes
@@ -30,10 +31,27 @@ class SystemClock:
         return datetime.now(UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """The longest that any contract so far has tokens live and verifiers keep the key set."""
+
+    token_life: timedelta = timedelta(0)
+    key_set_age: timedelta = timedelta(0)
+
+    def and_by(self, policies: Policies) -> Promised:
+        """What is promised when these policies are in force too."""
+        lifetime = policies.lifetimes.access_token
+        return Promised(max(self.token_life, lifetime), max(self.key_set_age, policies.key_set_age))
+
+
+NOTHING = Promised()
+
+
 class Foundation:
     """Opens the key directory and the database's pool, once for all contracts that follow.
 
-    ``workers`` is the number of processes that share the machine's cores. Raises KeyDirectoryError.
+    ``workers`` is the number of processes that share the machine's cores, ``promised`` what the
+    contracts before, in another process, promised. Raises KeyDirectoryError.
     """
 
     def __init__(
@@ -43,6 +61,7 @@ class Foundation:
         clock: Clock | None = None,
         passwords: Passwords | None = None,
         workers: int = 1,
+        promised: Promised = NOTHING,
     ) -> None:
         self.settings = current
         self.clock = clock or SystemClock()
@@ -53,7 +72,7 @@ class Foundation:
         self._passwords = passwords or Passwords(max(1, (os.cpu_count() or 1) // workers))
         self._sealer = Sealer(self._custodian.rings["encryption"])
         self._chain = Chain(self._custodian.audit, tell)
-        self._token_life = self._key_set_age = timedelta(0)
+        self.promised = promised
 
     def services(self, reading: Reading) -> Services:
         """Everything the rules are given under this reading of the spec."""
@@ -76,14 +95,13 @@ class Foundation:
     def _tokens(self, policies: Policies) -> AccessTokens:
         """Tokens by the present lifetime. Those of a longer one before it are still about, and so
         are key sets that somebody may keep for longer."""
-        lifetime = policies.lifetimes.access_token
-        self._token_life = max(self._token_life, lifetime)
-        self._key_set_age = max(self._key_set_age, policies.key_set_age)
-        rota = Rota.of(self._key_set_age, self._token_life)
+        self.promised = self.promised.and_by(policies)
+        longest = self.promised.token_life
+        rota = Rota.of(self.promised.key_set_age, longest)
         return AccessTokens(
             Turns(SigningRing(self._directory), rota, keys.made_at),
             self.settings.issuer,
             self.settings.audience,
-            lifetime,
-            self._token_life,
+            policies.lifetimes.access_token,
+            longest,
         )

@@ -23,6 +23,7 @@ from contract.diagnostics import SpecError
 from contract.faults import report
 from contract.replies import ConnectionReplies
 from domain.services import Services
+from server.foundation import Promised
 from server.spec import Reading
 from server.spec_commands import warn
 
@@ -78,6 +79,12 @@ class Live:
         """What the rules are given under it."""
         services: Services = self._current.services
         return services
+
+    @property
+    def promised(self) -> Promised:
+        """What tokens and key sets that are about can count on."""
+        promised: Promised = self._current.promised
+        return promised
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         serve = self._life_span if scope["type"] == "lifespan" else self._current

@@ -29,6 +29,7 @@ from uvicorn.supervisors import multiprocess
 from contract.app import ContractApp
 from server import app, logs, settings
 from server.entry import HANGUP
+from server.foundation import Promised
 from server.http import CONNECTIONS, SPARE_FILES, TURNED_AWAY, BoundedProtocol
 from server.live import Live, Texts
 from server.settings import Settings
@@ -113,14 +114,15 @@ class Supervisor(multiprocess.Multiprocess):
 
 def _served_by_a_worker(live: Live, workers: int) -> partial[Live]:
     """What a worker that starts now makes its application with."""
-    return partial(_in_worker, _packed(live.texts), workers)
+    return partial(_in_worker, _packed(live.texts), workers, live.promised)
 
 
-def _in_worker(packed: bytes, workers: int) -> Live:
+def _in_worker(packed: bytes, workers: int, promised: Promised) -> Live:
     """The application of a worker; ``app.prepare`` has run in its parent, which read the texts."""
     logs.configure()
     current = settings.load()
-    return app.create(current, app.read(current, _unpacked(packed)), workers=workers)
+    reading = app.read(current, _unpacked(packed))
+    return app.create(current, reading, workers=workers, promised=promised)
 
 
 def _packed(texts: Texts) -> bytes:

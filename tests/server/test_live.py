@@ -21,7 +21,7 @@ from contract.bridge import Lanes
 from domain import meta
 from domain.results import Readiness
 from domain.services import Services
-from server import app, keys
+from server import app, keys, serve
 from server.flood import Flood
 from server.foundation import Foundation
 from server.live import Live
@@ -323,6 +323,21 @@ def test_nobody_is_logged_out_by_a_shorter_life_of_tokens(world: World, spec: Pa
     assert world.account().begin()["expires_in"] == 60
     world.clock.advance(minutes=6)
     assert ann.get("/auth/session").status == 401
+
+
+def test_nor_by_a_worker_that_starts_later(world: World, spec: Path) -> None:
+    ann = world.account().sign_in()
+    renewed(world, spec, *SHORTER)
+    live = world.application
+    started_with = serve._served_by_a_worker(live, 2).args
+    later = app.create(
+        world.settings,
+        app.read(world.settings, live.texts),
+        clock=world.clock,
+        passwords=quick_passwords(),
+        promised=started_with[-1],
+    )
+    assert in_process(later).get("/auth/session", token=ann.token).status == 200
 
 
 def test_what_was_handed_out_keeps_its_life(world: World, spec: Path) -> None:
