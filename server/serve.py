@@ -76,6 +76,10 @@ class Worker(multiprocess.Process):
         super().__init__(given, sockets)
         self._holds = cast("partial[Live]", given.app).args[0]
 
+    def start(self) -> None:
+        super().start()
+        self.child_conn.close()  # held open here it would hide that the worker has died
+
     def give(self, packed: bytes) -> None:
         """In the parent: hand texts over, unless it has them or is not up to take them yet."""
         if self._holds != packed and self.is_ready(WORKER_SECONDS):

@@ -158,6 +158,15 @@ def test_a_worker_that_died_comes_back_with_the_last_good_contract(tmp_path: Pat
         assert revision_of(server, left) == second
 
 
+def test_a_worker_that_dies_before_it_answers_its_parent_holds_nobody_up(tmp_path: Path) -> None:
+    with served(tmp_path, "--workers", "2") as (server, _spec):
+        silent, _ = workers(server)
+        os.kill(silent, signal.SIGSTOP)
+        time.sleep(1.5)  # the parent asks twice a second
+        os.kill(silent, signal.SIGKILL)
+        assert server.stop() == 0
+
+
 @pytest.mark.slow
 def test_a_hangup_of_the_whole_family_ends_no_worker(tmp_path: Path) -> None:
     """What a terminal that is closed sends, and what `kill` sends to a process group."""

@@ -160,7 +160,8 @@ def _holders(inode: int, candidates: list[int]) -> tuple[int, ...]:
 
 def _open_files(pid: int) -> set[str]:
     found = set()
-    for link in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(OSError):  # closed meanwhile
-            found.add(os.readlink(link))
+    with suppress(FileNotFoundError):  # ended meanwhile
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):  # closed meanwhile
+                found.add(os.readlink(link))
     return found
