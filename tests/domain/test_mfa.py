@@ -334,7 +334,7 @@ def test_a_wrong_password_and_a_wrong_code_get_one_answer(ann: Person) -> None:
     ):
         with pytest.raises(InvalidCredentials) as caught:
             ann.disable(code, password)
-        answers.append((caught.value.message, dict(caught.value.headers)))
+        answers.append((caught.value.wording, dict(caught.value.headers)))
     assert all(answer == answers[0] for answer in answers)
     assert ann.status().enabled
 
