@@ -10,6 +10,7 @@ from typing import Any
 
 from contract.completeness import argument_names
 from contract.operation import Operation
+from contract.replies import in_words
 from domain.audit import Trail
 from domain.errors import InvalidToken, Refusal
 from domain.policy import OperationPolicy
@@ -56,7 +57,7 @@ class Act:
 def refused(refusal: Refusal) -> Answer:
     """The envelope of a refusal by the rules."""
     error = {"code": refusal.code, "details": [], "request_id": ""}
-    body = {"success": False, "message": refusal.message, "error": error}
+    body = {"success": False, "message": in_words(refusal.code), "error": error}
     return body, refusal.status
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from domain.errors import NoPendingEnrollment
 from server.keys import KINDS
 from tests.bench import report
+from tests.bench.acts import refused
 from tests.bench.earlier import command, exported
 from tests.bench.load import Job, Outcome, measure
 from tests.bench.run import EARLIER, PROGRAMS, RESPONDER, Rates, Spread, Unexpected, check
@@ -119,3 +121,9 @@ def test_an_earlier_revision_is_a_row_of_its_own() -> None:
         rates.add("op", "countersign", ours)
         rates.add("op", EARLIER, theirs)
     assert "| op | 1.00× (0.90 to 2.00) |" in report.against(rates, "v1")
+
+
+def test_a_refusal_of_the_rules_has_its_envelope_on_the_servers_compared_with() -> None:
+    body, status = refused(NoPendingEnrollment())
+    assert (status, body["error"]["code"]) == (409, "no_pending_enrollment")
+    assert body["message"] == "No pending enrollment"
