@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlsplit
 
 from contract.bundle import Bundle
 from contract.diagnostics import Diagnostic, SpecError, error, in_order
@@ -29,6 +28,7 @@ from contract.replies import read_failure
 from contract.rules import Rules
 from contract.scalars import SCALARS
 from contract.schema import JSON, Direction, resolve, translate
+from contract.servers import base_path
 from contract.size import limit
 from contract.violations import step
 
@@ -70,13 +70,6 @@ def revision_of(document: JSON) -> str:
     """The beginning of a document's SHA-256, over its canonical form."""
     written = json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     return hashlib.sha256(written.encode("utf-8")).hexdigest()[:_REVISION_DIGITS]
-
-
-def base_path(document: JSON) -> str:
-    """The path of the first server, without a slash at the end."""
-    servers: list[JSON] = document.get("servers") or [{"url": "/"}]
-    variables = {k: v["default"] for k, v in servers[0].get("variables", {}).items()}
-    return str(urlsplit(servers[0]["url"].format(**variables)).path).rstrip("/")
 
 
 def snake_case(name: str) -> str:

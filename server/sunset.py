@@ -8,7 +8,6 @@ from types import MappingProxyType
 from urllib.parse import quote
 
 from contract.bundle import Bundle
-from contract.compile import base_path
 from contract.diagnostics import Diagnostic, SpecError, did_you_mean, error, in_order
 from contract.enrich import with_headers
 from contract.extensions import Registry
@@ -17,6 +16,7 @@ from contract.lint.lens import Operation as Written
 from contract.operation import Operation
 from contract.request import Request
 from contract.schema import JSON
+from contract.servers import base_path
 from contract.view import Gate
 from domain.errors import Gone
 from domain.policy import Sunset

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contract.diagnostics import did_you_mean
 from contract.lint.lens import Found, Lens, Operation, join
 from contract.operation import ORPHANS, REQUIRED_ORPHANS
+from contract.servers import Misplaced, path_of
 
 # Replies that belong to no operation are held against these, so the root has to list them.
 _LOOSE_REPLIES = [ORPHANS[status] for status in REQUIRED_ORPHANS]
@@ -13,6 +14,7 @@ _LOOSE_REPLIES = [ORPHANS[status] for status in REQUIRED_ORPHANS]
 def check(lens: Lens) -> None:
     if not str(lens.document.get("openapi", "3.0.")).startswith("3.0."):
         lens.error("/openapi", "only OpenAPI 3.0 is supported (write 3.0.3)")
+    _servers(lens)
     _loose_replies(lens)
     _duplicate_tags(lens)
     _security_schemes(lens)
@@ -20,6 +22,16 @@ def check(lens: Lens) -> None:
     for operation in lens.operations():
         _tags(lens, operation)
         _security(lens, operation)
+
+
+def _servers(lens: Lens) -> None:
+    for server in lens.objects["server"]:
+        if not isinstance(server.value.get("url"), str):
+            continue
+        try:
+            path_of(server.value)
+        except Misplaced as fault:
+            lens.error(join(server.pointer, "url"), str(fault))
 
 
 def _loose_replies(lens: Lens) -> None:

@@ -4,7 +4,7 @@
 // What the spec decides for an operation, and the line that says so, above its responses.
 const explaining = (explained) => (system) => {
   const e = system.React.createElement;
-  const found = new Map(explained.map((each) => [`${each.method} ${each.path}`, each]));
+  const found = new Map(explained.map((each) => [each.operation, each]));
 
   const row = (line, index) =>
     e("tr", { key: index },
@@ -20,16 +20,11 @@ const explaining = (explained) => (system) => {
         e("table", null, e("tbody", null, explanation.lines.map(row)))));
 
   const beside = (Responses) => (props) => {
-    const explanation = found.get(`${props.method.toUpperCase()} ${base()}${props.path}`);
+    const place = ["paths", props.path, props.method, "operationId"];
+    const explanation = found.get(system.specSelectors.specJson().getIn(place));
     return e("div", null,
       explanation ? panel(explanation) : null,
       e(Responses, props));
-  };
-
-  const base = () => {
-    const server = system.specSelectors.servers().first();
-    const path = server ? new URL(server.get("url"), window.location.href).pathname : "";
-    return path.replace(/\/$/, "");
   };
 
   return { wrapComponents: { responses: beside } };

@@ -53,10 +53,13 @@ def test_what_the_page_names_is_there(world: World) -> None:
 
 def test_what_the_spec_decides_is_shown_for_every_operation(world: World) -> None:
     reply = world.api.get("/docs/explained.json")
-    told = {f"{each['method']} {each['path']}" for each in reply.json}
+    told = {(each["method"], each["path"], each["operation"]) for each in reply.json}
     document = world.api.get("/openapi.json").json
-    paths = {f"{m.upper()} {path}" for path, item in document["paths"].items() for m in item}
-    assert told == paths
+    assert told == {
+        (method.upper(), path, operation["operationId"])
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    }
     assert 'read("explained.json")' in (HTML.parent / "page.js").read_text(encoding="utf-8")
 
 
