@@ -22,8 +22,8 @@ def with_headers(bundle: Bundle, operation: str, headers: Mapping[str, JSON]) ->
     """The bundle with further headers on every reply of one operation, given by its pointer.
 
     `headers` maps names to header objects (OpenAPI 3.0.3 section 4.7.21). A header that a reply
-    declares itself stays as it is. Each that is added is marked as `IMPLIED`. Replies that the operation shares with others are put in place,
-    so that the others keep theirs.
+    declares itself stays as it is. Each that is added is marked as `IMPLIED`. Replies that the
+    operation shares with others are put in place, so that the others keep theirs.
     """
     document, places = copy(bundle.document), dict(bundle.places)
     marked = {name: header | {IMPLIED: True} for name, header in headers.items()}
