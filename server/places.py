@@ -17,18 +17,37 @@ def resolved(document: JSON, pointer: str) -> Part:
     """What a pointer leads to, past references, and the pointer to that itself."""
     node: Any = document
     for token in pointer.split("/")[1:]:
-        name = token.replace("~1", "/").replace("~0", "~")
+        name = _name(token)
         node = node[int(name)] if isinstance(node, list) else node[name]
     return resolved(document, node["$ref"][1:]) if "$ref" in node else (pointer, node)
 
 
-def parts(document: JSON, pointer: str) -> Iterator[Part]:
-    """A schema and every branch of it, which speak of the same value."""
+def parts(document: JSON, pointer: str, value: Any = None) -> Iterator[Part]:
+    """A schema and every branch of it, which speak of the same value.
+
+    Of a choice only the branches that know most of the names of ``value``, if that is an object.
+    """
     pointer, schema = resolved(document, pointer)
     yield pointer, schema
     for combinator in _COMBINATORS:
-        for index in range(len(schema.get(combinator, ()))):
-            yield from parts(document, f"{pointer}/{combinator}/{index}")
+        branches = [
+            list(parts(document, f"{pointer}/{combinator}/{index}", value))
+            for index in range(len(schema.get(combinator, ())))
+        ]
+        for branch in branches if combinator == "allOf" else _meant(branches, value):
+            yield from branch
+
+
+def _meant(branches: list[list[Part]], value: Any) -> list[list[Part]]:
+    if not branches or not isinstance(value, dict):
+        return branches
+    strange = [
+        len(value.keys() - {name for _, part in branch for name in part.get("properties", ())})
+        for branch in branches
+    ]
+    return [
+        branch for branch, names in zip(branches, strange, strict=True) if names == min(strange)
+    ]
 
 
 def forms(document: JSON, pointer: str) -> list[list[Part]]:
@@ -46,15 +65,19 @@ def forms(document: JSON, pointer: str) -> list[list[Part]]:
     return found
 
 
-def schemas(document: JSON, pointer: str, value_pointer: str) -> list[Part]:
-    """The schemas of a member of a value, or of the nearest object above it that has any."""
-    found = list(parts(document, pointer))
+def schemas(document: JSON, pointer: str, value_pointer: str, value: Any = None) -> list[Part]:
+    """The schemas of a member of a value, or of the nearest object above it that has any.
+
+    ``value`` tells which branches of a choice are meant; without it all are.
+    """
+    found = list(parts(document, pointer, value))
     for token in value_pointer.split("/")[1:]:
+        value = _member(value, token)
         below = [
             part
             for place, schema in found
             for child in _children(place, schema, token)
-            for part in parts(document, child)
+            for part in parts(document, child, value)
         ]
         if not below:
             break
@@ -62,8 +85,18 @@ def schemas(document: JSON, pointer: str, value_pointer: str) -> list[Part]:
     return found
 
 
+def _member(value: Any, token: str) -> Any:
+    if isinstance(value, list):
+        return value[int(token)]
+    return value.get(_name(token)) if isinstance(value, dict) else None
+
+
+def _name(token: str) -> str:
+    return token.replace("~1", "/").replace("~0", "~")
+
+
 def _children(pointer: str, schema: JSON, token: str) -> Iterator[str]:
-    name = token.replace("~1", "/").replace("~0", "~")
+    name = _name(token)
     if name in schema.get("properties", ()):
         yield f"{pointer}/properties{step(name)}"
     elif token.isdigit() and "items" in schema:

@@ -253,7 +253,7 @@ class _Book:
         self, breach: Breach, schema: str, body: Any, rules: Rules
     ) -> Iterator[tuple[Location, str]]:
         """A member that is refused, at the keyword that refuses it."""
-        found = places.schemas(self._bundle.document, schema, breach.pointer)
+        found = places.schemas(self._bundle.document, schema, breach.pointer, body)
         value, shown = _at(body, breach.pointer), _ITEM.sub("/*", breach.pointer)
         if breach.keyword == "additionalProperties":
             known = {name for _, part in found for name in part.get("properties", ())}

@@ -165,6 +165,11 @@ PLANTED: dict[str, tuple[Edits, tuple[str, str], str]] = {
         ),
         "getMFAStatus answers 503 unavailable, but the spec declares no such status",
     ),
+    "a value of one of two forms that have it both": (
+        [(COMMON, "      enum: [ES256]\n", "      enum: [ES384]\n")],
+        (COMMON, "    alg:\n      type: string\n      enum: [ES384]"),
+        'getJWKS answers 200, but "/keys/*/alg" can be "ES256", which is not listed',
+    ),
     "a maximum below the lifetime": (
         [(AUTH, SECONDS, SECONDS + "      maximum: 300\n")],
         (AUTH, SECONDS + "      maximum:"),
