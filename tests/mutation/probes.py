@@ -10,10 +10,14 @@ from tests.api.calls import Call
 from tests.mutation.scenarios import forms
 from tests.mutation.values import Use, Value
 from tests.support.api import Reply
+from tests.support.ledger import HANDED_OUT, SENT
 from tests.support.world import World
 
 Options = Callable[[Call], dict[str, Any]]
-_FILLINGS = "aA01-"
+IN_SECRETS, ELSEWHERE = "aA01-", "bB2"
+"""What texts are filled with: no name, which is shown, must look like a password, which is not."""
+
+SECRETS = SENT | HANDED_OUT
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ def _bodies(value: Value, use: Use, call: Call) -> Iterator[tuple[str, Options]]
     elif value.kind == "additionalProperties":
         yield "one property more", lambda call: {"json": call.body | {"surplus": "a value"}}
     elif tokens:
-        for text in _texts(value):
+        for text in _texts(value, IN_SECRETS if tokens[0] in SECRETS else ELSEWHERE):
             yield (
                 f"{len(text)} characters",
                 lambda call, text=text: {"json": call.body | {tokens[0]: text}},
@@ -85,7 +89,16 @@ def _parameters(value: Value, use: Use) -> Iterator[tuple[str, Options]]:
     texts = [str(value.example)] if value.example is not None else []
     if value.kind in ("minimum", "maximum"):
         texts = [str(value.value), *texts]
-    for text in (*texts, *_texts(value), "1", "20", "ann", "4711", "user.registered", _ID):
+    for text in (
+        *texts,
+        *_texts(value, ELSEWHERE),
+        "1",
+        "20",
+        "ann",
+        "4711",
+        "user.registered",
+        _ID,
+    ):
         if use.part == "query":
             yield f"{name}={text}", lambda _call, text=text: {"params": {name: text}}
         else:
@@ -96,11 +109,11 @@ def _parameters(value: Value, use: Use) -> Iterator[tuple[str, Options]]:
 _ID = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 
 
-def _texts(value: Value) -> Iterator[str]:
+def _texts(value: Value, fillings: str) -> Iterator[str]:
     if value.kind in ("minLength", "maxLength"):
-        for filling in _FILLINGS:
+        for filling in fillings:
             yield filling * value.value
-        yield "a." + "a" * (value.value - 2)
+        yield f"{fillings[0]}." + fillings[0] * (value.value - 2)
 
 
 def _without(body: dict[str, Any], name: str) -> dict[str, Any]:
