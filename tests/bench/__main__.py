@@ -7,9 +7,11 @@ written. Nothing passes or fails by the time it takes.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 from pathlib import Path
 
+from server import logs
 from tests.bench import report
 from tests.bench.earlier import command, exported
 from tests.bench.run import EARLIER, run
@@ -24,6 +26,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "benchmarks.md")
     parser.add_argument("--against", metavar="REVISION", help="measure an earlier Countersign")
     options = parser.parse_args()
+    logs.configure(logging.WARNING)  # the events of making the users are nobody's business
     if options.against:
         _compare(options)
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import secrets
 import shutil
 import sqlite3
@@ -16,7 +15,7 @@ from domain import accounts, mfa, sessions
 from domain.audit import Trail
 from domain.records import Client, Session
 from domain.services import Services
-from server import app, logs, settings, spec
+from server import app, settings, spec
 from tests.support.authenticator import Authenticator
 from tests.support.servers import environment
 from tests.support.specs import without_flood
@@ -99,7 +98,6 @@ def _all(status: int) -> dict[str, int]:
 
 
 def _services(folder: Path) -> Services:
-    logs.configure(logging.WARNING)  # the events of making the users are nobody's business
     current = settings.load(environment(folder))
     app.prepare(current)
     return app.compose(current, spec.read(current.spec))

@@ -522,8 +522,10 @@ def test_the_shipped_limit_is_shared_by_the_operations_of_an_address(world: Worl
     passed = spend(world)
     assert 500 <= passed <= 501 + 50 * (time.monotonic() - begun)
     for path in ("/auth/login", "/mfa/setup"):
-        reply = world.api.post(path, json={})
-        assert (reply.status, reply.code) == (429, "too_many_requests")
+        # Fifty a second come back while the test runs.
+        replies = (world.api.post(path, json={}) for _ in range(100))
+        reply = next(reply for reply in replies if reply.status == 429)
+        assert reply.code == "too_many_requests"
         assert parse_list(reply.headers["RateLimit"]) == [Item("address", {"r": 0, "t": 1})]
         assert parse_list(reply.headers["RateLimit-Policy"]) == [
             Item("address", {"q": 500, "w": 10})

@@ -103,5 +103,18 @@ def in_process(app: Any, address: str = "192.0.2.1", ledger: Ledger = LEDGER) ->
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False, client=(address, 4711))
     client = httpx.AsyncClient(transport=transport)
     api = Api(lambda request: runner.run(client.send(request)), "http://countersign.test", ledger)
-    weakref.finalize(api, runner.close)
+    weakref.finalize(api, _close, runner)
     return api
+
+
+_LEFT: list[asyncio.Runner] = []
+
+
+def _close(runner: asyncio.Runner) -> None:
+    """Garbage is collected at any moment, also while another loop runs, which lets none be closed."""
+    _LEFT.append(runner)
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        while _LEFT:
+            _LEFT.pop().close()
