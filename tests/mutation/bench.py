@@ -52,7 +52,8 @@ class Bench:
 
     def __post_init__(self) -> None:
         self._bases = {name: make(self.folder / name).parent for name, make in BASES.items()}
-        self.world = world_in(self.folder, spec=self._bases[PLAIN] / "openapi.yaml")
+        root = self._bases[PLAIN] / "openapi.yaml"
+        self.world = world_in(self.folder, observed=False, spec=root)
         self._worlds: dict[str, World] = {}
         self._readings: dict[Path, Reading] = {}
 
@@ -76,7 +77,7 @@ class Bench:
             changes["registration"] = "closed"
         settings = settings_in(self.folder, **changes)
         with faults.handlers(_HANDLERS[kind]) if kind in _HANDLERS else nullcontext():
-            return World(settings, self.world.clock, reading)
+            return World(settings, self.world.clock, reading, observed=False)
 
     def answer(self, scenario: Scenario) -> Reply:
         """What the shipped spec lets a scenario end in, as a reply of the contract; asked once."""

@@ -9,13 +9,15 @@ import pytest
 
 from tests.contract.notes import copy, plant
 from tests.mutation import report
-from tests.mutation.bases import driving
+from tests.mutation.bases import PLAIN, driving
 from tests.mutation.behaviours import OF_PLACES, Behaviour
 from tests.mutation.bench import Bench
 from tests.mutation.edits import Edit, remove, rename, replace
 from tests.mutation.engine import Survived, behaved, enforced, has_mutation
 from tests.mutation.mutators import EXEMPT, mutation
+from tests.mutation.scenarios import LYING
 from tests.mutation.values import Unclassified, values
+from tests.report.recorder import RECORDER
 from tests.support.servers import ROOT
 
 SHIPPED = ROOT / "spec"
@@ -120,6 +122,12 @@ def test_a_refusal_at_another_place_is_not_taken_for_the_value(bench: Bench) -> 
     edit = mutation(values_[f"{AUTH}#/TokenPair/properties/expires_in/minimum"])
     with pytest.raises(Survived, match="not in its object"):
         enforced(bench, values_[f"{COMMON}#/Health/properties/status/enum/0"], edit)
+
+
+def test_replies_that_are_falsified_count_for_no_report(bench: Bench) -> None:
+    for world in (bench.world, bench.control(PLAIN), bench.control(LYING)):
+        assert world.api.get("/health/live").status in (200, 500)
+    assert not any(suite == "mutation" for suite, *_ in RECORDER.seen)
 
 
 # -- edits and the report --------------------------------------------------------------------

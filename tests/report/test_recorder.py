@@ -67,6 +67,14 @@ def test_what_a_server_of_an_edited_spec_sends_does_not_count(tmp_path: Path) ->
     assert RECORDER.seen.total() == before + 1
 
 
+def test_what_is_not_observed_does_not_count(tmp_path: Path) -> None:
+    before = RECORDER.seen.total()
+    assert world_in(tmp_path, observed=False).api.get("/health/live").status == 200
+    assert RECORDER.seen.total() == before
+    assert world_in(tmp_path / "observed").api.get("/health/live").status == 200
+    assert RECORDER.seen.total() == before + 1
+
+
 def test_clients_of_a_server_of_an_edited_spec_do_not_count(
     books: Recorder, document: dict[str, Any]
 ) -> None:

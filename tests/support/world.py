@@ -64,11 +64,16 @@ def _read(settings: Settings) -> spec.Reading:
 
 @dataclass
 class World:
-    """An application, its services, a client of it and its clock."""
+    """An application, its services, a client of it and its clock.
+
+    What an application answers counts for the contract report unless it is not ``observed``, as where
+    a test falsifies replies.
+    """
 
     settings: Settings
     clock: TestClock = field(default_factory=TestClock)
     reading: spec.Reading | None = None
+    observed: bool = True
 
     def __post_init__(self) -> None:
         app.prepare(self.settings)
@@ -77,7 +82,7 @@ class World:
             self.reading or _read(self.settings),
             clock=self.clock,
             passwords=quick_passwords(),
-            observing=RECORDER.observer,
+            observing=RECORDER.observer if self.observed else None,
         )
         self.services = self.application.services
         self.api = in_process(self.application)
@@ -101,7 +106,7 @@ def settings_in(folder: Path, **changes: Any) -> Settings:
     return Settings(**(defaults | changes))
 
 
-def world_in(folder: Path, **changes: Any) -> World:
+def world_in(folder: Path, *, observed: bool = True, **changes: Any) -> World:
     """A world of its own under ``folder``; ``changes`` are settings."""
     keys.ensure(folder / "keys")
-    return World(settings_in(folder, **changes))
+    return World(settings_in(folder, **changes), observed=observed)
