@@ -20,7 +20,7 @@ import jwt
 
 from domain import first_factor, mfa, second_factor, sessions, tokens
 from domain.backup_codes import BackupCodes
-from domain.errors import InvalidCredentials, InvalidToken
+from domain.errors import InvalidCode, InvalidCredentials, InvalidToken
 from domain.passwords import Hasher
 from domain.tokens import AccessTokens
 from server import app, entry
@@ -126,7 +126,7 @@ def pending_too(true: Flaw, self: Factors, user_id: str) -> Any:
 @flaw("nobody is told apart", first_factor, "prove")
 def telling(true: Flaw, hasher: Any, user: Any, *rest: Any) -> Any:
     if user is None:
-        raise InvalidCredentials("There is no such user")
+        raise InvalidCode
     return true(hasher, user, *rest)
 
 
@@ -135,7 +135,8 @@ def repeating(true: Flaw, *arguments: Any) -> Any:
     try:
         return true(*arguments)
     except InvalidCredentials:
-        raise InvalidCredentials(f"{arguments[-1]} is not the password") from None
+        told = {"WWW-Authenticate": f'Bearer error_description="not {arguments[-1]}"'}
+        raise InvalidCredentials(headers=told) from None
 
 
 @flaw("backup codes come again", BackupCodes, "generate")
