@@ -27,7 +27,7 @@ from contract.operation import (
 from contract.replies import read_failure
 from contract.rules import Rules
 from contract.scalars import SCALARS
-from contract.schema import JSON, Direction, resolve, translate
+from contract.schema import JSON, Direction, followed, resolve, translate
 from contract.servers import base_path
 from contract.size import limit
 from contract.violations import step
@@ -104,10 +104,7 @@ class _Compiler:
 
     def _resolve(self, pointer: str, value: JSON) -> tuple[str, JSON]:
         """What a reference leads to, with the pointer to it."""
-        while "$ref" in value:
-            pointer = value["$ref"].removeprefix("#")
-            value = resolve({"$ref": value["$ref"]}, self._document)
-        return pointer, value
+        return followed(pointer, value, self._document)
 
     # -- operations --------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from contract.bundle import Bundle
 from contract.diagnostics import Location
-from contract.schema import JSON, resolve
+from contract.schema import JSON, followed
 from contract.violations import step
 
 IMPLIED = "x-implied"
@@ -31,7 +31,7 @@ def with_headers(bundle: Bundle, operation: str, headers: Mapping[str, JSON]) ->
     parent["responses"] = dict(parent["responses"])
     for status in parent["responses"]:
         own = f"{operation}/responses{step(status)}"
-        shared, response = _followed(bundle.document, own, parent["responses"][status])
+        shared, response = followed(own, parent["responses"][status], bundle.document)
         if shared != own:
             _lead(places, shared, own)
         said = response.get("headers", {})
@@ -49,13 +49,6 @@ def _copied(document: dict[str, Any], pointer: str) -> dict[str, Any]:
         node[key] = copy(node[key])
         node = node[key]
     return node
-
-
-def _followed(document: JSON, pointer: str, value: JSON) -> tuple[str, JSON]:
-    while "$ref" in value:
-        pointer = value["$ref"].removeprefix("#")
-        value = resolve({"$ref": value["$ref"]}, document)
-    return pointer, value
 
 
 def _lead(places: Places, shared: str, own: str) -> None:

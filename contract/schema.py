@@ -62,6 +62,14 @@ def resolve(value: JSON, document: JSON) -> JSON:
     return value
 
 
+def followed(pointer: str, value: JSON, document: JSON) -> tuple[str, JSON]:
+    """What a reference leads to, with the pointer to it; a value that is none with its own."""
+    while "$ref" in value:
+        pointer = value["$ref"].removeprefix("#")
+        value = resolve({"$ref": value["$ref"]}, document)
+    return pointer, value
+
+
 def _structure(
     schema: JSON, out: JSON, inner: Callable[[JSON], JSON], unwanted: frozenset[str]
 ) -> None:
