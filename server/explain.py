@@ -11,10 +11,9 @@ from typing import Any
 
 from contract.operation import Operation, Parameter
 from contract.violations import step
-from server import bodies, places
+from server import places
 from server.extensions import FEATURE
-from server.rehearsal import replies
-from server.samples import Samples
+from server.rehearsal import replies, samples_of
 from server.spec import Reading
 
 _EXTENSION = "x-"
@@ -72,10 +71,7 @@ class _Reader:
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
         self._document = reading.bundle.document
-        contract = reading.whole
-        self._samples = Samples(
-            reading.policies, bodies.usernames(contract), bodies.pages(contract)
-        )
+        self._samples = samples_of(reading.whole, reading.policies)
 
     def explanation(self, operation: Operation) -> Explanation:
         lines = (

@@ -57,7 +57,7 @@ def rehearse(contract: Contract, policies: Policies) -> None:
     unread = bodies.unread(contract)
     if unread:
         raise SpecError(in_order(unread))
-    samples = Samples(policies, bodies.usernames(contract), bodies.pages(contract))
+    samples = samples_of(contract, policies)
     book = _Book(contract)
     for operation in contract.operations.values():
         declared = _declared(operation)
@@ -87,6 +87,11 @@ def unrehearsed(contract: Contract, operations: Iterable[str]) -> list[Diagnosti
         for name in operations
         if name not in RESULTS
     ]
+
+
+def samples_of(contract: Contract, policies: Policies) -> Samples:
+    """The results that operations of this contract can have."""
+    return Samples(policies, bodies.usernames(contract), bodies.pages(contract))
 
 
 def _declared(operation: Operation) -> dict[str, str]:

@@ -9,9 +9,8 @@ from contract.compile import Contract
 from contract.operation import ORPHANS, REQUIRED_ORPHANS
 from contract.replies import Reply
 from contract.schema import JSON, resolve
-from server import bodies
 from server.rehearsal import replies as replies_of
-from server.samples import Samples
+from server.rehearsal import samples_of
 from server.spec import Reading
 from tests.report.recorder import NOBODY
 
@@ -51,7 +50,7 @@ def codes(replies: Iterable[tuple[str, Reply]]) -> set[Code]:
 def rehearsed(reading: Reading) -> Iterator[tuple[str, Reply]]:
     """Every operation with one of each of the replies that the rehearsal at start knows of it."""
     contract, policies = reading.contract, reading.policies
-    samples = Samples(policies, bodies.usernames(contract), bodies.pages(contract))
+    samples = samples_of(contract, policies)
     for name, operation in contract.operations.items():
         for _, reply in replies_of(operation, policies, samples):
             yield name, reply

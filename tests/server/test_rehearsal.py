@@ -13,8 +13,7 @@ from contract.diagnostics import SpecError
 from domain import errors
 from domain.errors import Refusal
 from server import bodies, samples
-from server.rehearsal import rehearse, replies
-from server.samples import Samples
+from server.rehearsal import rehearse, replies, samples_of
 from server.spec import Reading, read
 from tests.support.servers import ROOT
 from tests.support.world import World
@@ -360,7 +359,7 @@ def test_a_rehearsed_reply_has_the_headers_of_a_real_one(world: World, shipped: 
         ("getJWKS", account.api.get("/.well-known/jwks.json")),
     ]
     contract = shipped.contract
-    stage = Samples(shipped.policies, bodies.usernames(contract), bodies.pages(contract))
+    stage = samples_of(contract, shipped.policies)
     for name, reply in real:
         operation = shipped.contract.operations[name]
         rehearsed = [

@@ -11,9 +11,7 @@ import yaml
 
 from contract.diagnostics import SpecError
 from contract.operation import ResponseRule
-from server import bodies
-from server.rehearsal import replies
-from server.samples import Samples
+from server.rehearsal import replies, samples_of
 from server.spec import Reading, read
 from tests.contract.notes import copy, plant
 from tests.support.servers import ROOT
@@ -42,7 +40,7 @@ def written() -> dict[str, set[tuple[str, str]]]:
 def said(reading: Reading) -> Iterator[tuple[str, Said]]:
     """What each operation can say when it refuses or fails."""
     contract = reading.contract
-    samples = Samples(reading.policies, bodies.usernames(contract), bodies.pages(contract))
+    samples = samples_of(contract, reading.policies)
     for operation in contract.operations.values():
         for _, reply in replies(operation, reading.policies, samples):
             if reply.status >= 400:
